@@ -1,0 +1,1 @@
+"""Where people's servers run. One contract, several ways to keep it."""

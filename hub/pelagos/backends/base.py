@@ -1,0 +1,295 @@
+"""What every backend has in common: from a person's options to a `ServerSpec`, with progress.
+
+`ServerMixin` sits in front of a JupyterHub spawner class and adds the virtual lab's rules, the
+progress that a person sees and the queue for starts; how a server is run is the class behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, ClassVar
+
+import httpx
+from jupyterhub.spawner import SpawnException
+from traitlets import Any as AnyTrait
+
+from pelagos.deployment import LABEL, Deployment
+from pelagos.errors import RefusedError
+from pelagos.quotas import ServerLimits
+from pelagos.settings import VirtualLab
+from pelagos.units import format_bytes, format_cores
+from pelagos.virtual_labs import Selection, select
+from pelagos.volumes import container_name, home_volume
+
+HOME = "/home/jovyan"
+SCRATCH = "/tmp"  # noqa: S108 - a path in the container, where it is a volume of its own
+
+# Everything JupyterLab or a kernel writes at start goes to the server's own disk, so that a full
+# or read-only home stops neither. From the environment, so that it holds for foreign images too.
+SCRATCH_ENVIRONMENT = {
+    "JUPYTER_RUNTIME_DIR": f"{SCRATCH}/jupyter/runtime",
+    "JUPYTERLAB_WORKSPACES_DIR": f"{SCRATCH}/jupyter/workspaces",
+    "IPYTHONDIR": f"{SCRATCH}/ipython",
+    "MPLCONFIGDIR": f"{SCRATCH}/matplotlib",
+    "XDG_CACHE_HOME": f"{SCRATCH}/cache",
+    "npm_config_logs_dir": f"{SCRATCH}/npm",
+}
+
+
+@dataclass(frozen=True)
+class ServerSpec:
+    """One server, described without saying how it is run."""
+
+    owner: str
+    server_name: str
+    virtual_lab: VirtualLab
+    image: str
+    reference: str
+    size: str
+    limits: ServerLimits
+    read_only_root: bool
+    container: str
+    home: str
+    network: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def server_spec(
+    deployment: Deployment, owner: str, server_name: str, selection: Selection
+) -> ServerSpec:
+    """The server that `selection` stands for."""
+    image = deployment.images[selection.image]
+    limits = ServerLimits.of(selection.size)
+    instance = deployment.facts.instance
+    return ServerSpec(
+        owner=owner,
+        server_name=server_name,
+        virtual_lab=selection.virtual_lab,
+        image=image.name,
+        reference=image.reference,
+        size=selection.size.name,
+        limits=limits,
+        read_only_root=image.read_only_root,
+        container=container_name(instance, owner, server_name),
+        home=home_volume(instance, owner),
+        network=deployment.network,
+        labels={
+            f"{LABEL}.instance": instance,
+            f"{LABEL}.user": owner,
+            f"{LABEL}.server": server_name,
+            f"{LABEL}.virtual-lab": selection.virtual_lab.name,
+            f"{LABEL}.image": image.name,
+            f"{LABEL}.size": selection.size.name,
+        },
+        environment={
+            **limits.environment(),
+            "PELAGOS_VIRTUAL_LAB": selection.virtual_lab.name,
+            "PELAGOS_IMAGE": image.name,
+            "PELAGOS_SIZE": selection.size.name,
+        },
+    )
+
+
+class Stage(IntEnum):
+    """How far a start has come; the value is the percentage that the progress bar shows."""
+
+    QUEUED = 5
+    IMAGE_READY = 25
+    STARTING = 40
+    READY = 95
+
+
+def refusal(error: RefusedError) -> SpawnException:
+    """What JupyterHub shows for a request that the settings don't allow: HTTP 400."""
+    return SpawnException(error.sentence, reason="Refused", status_code=400)
+
+
+class ServerMixin:
+    """The rules and the progress of a Pelagos server, in front of a JupyterHub spawner class."""
+
+    deployment = AnyTrait(help="The running VRE, a `Deployment`.").tag(config=True)
+
+    # How many servers start at once, hub-wide. A start is CPU-bound: more at once than the cores
+    # can serve makes everybody wait as long as the last one (see docs/explanation/spawn.md).
+    slots: ClassVar[asyncio.Semaphore | None] = None
+    waiting: ClassVar[int] = 0
+
+    _spec: ServerSpec | None = None
+    _stage: Stage = Stage.QUEUED
+    _message = "Waiting for a place in the queue"
+    _began = 0.0
+
+    @property
+    def spec(self) -> ServerSpec:
+        """The server being started or running, from the options as JupyterHub keeps them."""
+        if self._spec is None:
+            self._spec = self._resolve(self.user_options)  # type: ignore[attr-defined]
+        return self._spec
+
+    def groups(self) -> list[str]:
+        """JupyterHub groups of the owner."""
+        return [group.name for group in self.user.groups]  # type: ignore[attr-defined]
+
+    def _resolve(self, options: Mapping[str, Any]) -> ServerSpec:
+        selection = select(
+            self.deployment.settings,
+            self.groups(),
+            options,
+            self.name,  # type: ignore[attr-defined]
+        )
+        return server_spec(
+            self.deployment,
+            self.user.name,  # type: ignore[attr-defined]
+            self.name,  # type: ignore[attr-defined]
+            selection,
+        )
+
+    def adopt(self, options: Mapping[str, Any]) -> ServerSpec:
+        """Check posted `options` against the settings and take them on.
+
+        Every way to a server passes here: form, link and API. Raises SpawnException (400).
+        """
+        try:
+            self._spec = self._resolve(options)
+        except RefusedError as error:
+            # JupyterHub has stored the options as the next default: a refused one must not stick
+            self.orm_spawner.user_options = {}  # type: ignore[attr-defined]
+            raise refusal(error) from error
+        self.mem_limit = self._spec.limits.memory
+        self.cpu_limit = self._spec.limits.cores
+        return self._spec
+
+    def server_environment(self) -> dict[str, str]:
+        """Variables of the server on top of JupyterHub's own."""
+        return {**SCRATCH_ENVIRONMENT, **self.spec.environment}
+
+    def get_env(self) -> dict[str, str]:
+        """The whole environment of the server."""
+        return {**super().get_env(), **self.server_environment()}  # type: ignore[misc]
+
+    def report(self, stage: Stage, message: str) -> None:
+        """Move the progress bar and say what is going on."""
+        self._stage, self._message = stage, message
+
+    async def progress(self) -> AsyncIterator[dict[str, Any]]:
+        """Events for the spawn page, until the start has ended."""
+        shown = ""
+        while True:
+            if self._message != shown:
+                shown = self._message
+                yield {"progress": int(self._stage), "message": shown}
+            if self._stage is Stage.READY:
+                return
+            await asyncio.sleep(0.1)
+
+    @classmethod
+    def _slots(cls) -> asyncio.Semaphore:
+        if ServerMixin.slots is None:
+            ServerMixin.slots = asyncio.Semaphore(2 * (os.cpu_count() or 1))
+        return ServerMixin.slots
+
+    async def _queue(self) -> asyncio.Semaphore:
+        """Wait for a place among the starting servers; the caller releases it."""
+        slots = self._slots()
+        if slots.locked():
+            ahead = ServerMixin.waiting
+            self.report(Stage.QUEUED, f"Queued: {ahead} before you" if ahead else "Queued: next")
+        ServerMixin.waiting += 1
+        try:
+            await slots.acquire()
+        finally:
+            ServerMixin.waiting -= 1
+        return slots
+
+    async def start(self) -> Any:
+        """Queue, run the server, and return its address once it answers.
+
+        Raises SpawnException with a sentence for the person when it does not come up.
+        """
+        self._began = time.monotonic()
+        self.report(Stage.QUEUED, "Queued")
+        spec = self.spec
+        timeout = self.deployment.settings.servers.start_timeout
+        slots = await self._queue()
+        try:
+            async with asyncio.timeout(timeout):
+                await self.prepare(spec)
+                self.report(
+                    Stage.STARTING,
+                    f"Starting with {format_cores(spec.limits.cores)} and "
+                    f"{format_bytes(spec.limits.memory)} of memory",
+                )
+                address = await self.launch(spec)
+                await self._usable(*address)
+        except TimeoutError as error:
+            raise SpawnException(
+                f"Your server did not become usable within {timeout} s and was stopped. "
+                "Try again; if it happens again, tell an administrator.",
+                reason="Timeout",
+                log_message=f"{spec.container} not usable within {timeout} s",
+                status_code=504,
+            ) from error
+        finally:
+            slots.release()
+        seconds = time.monotonic() - self._began
+        self.report(Stage.READY, f"Ready after {seconds:.1f} s")
+        return address
+
+    async def prepare(self, spec: ServerSpec) -> None:
+        """Whatever must be there before the server is started."""
+        self.report(Stage.IMAGE_READY, f"Image {spec.image} is ready")
+
+    async def launch(self, spec: ServerSpec) -> tuple[str, int]:
+        """Start the server and return its host and port; it need not answer yet."""
+        raise NotImplementedError
+
+    async def ended(self) -> str:
+        """Why the server has ended while it was starting; empty while it runs."""
+        status = await self.poll()  # type: ignore[attr-defined]
+        return "" if status is None else f"it ended with {status}"
+
+    async def _usable(self, host: str, port: int) -> None:
+        """Wait until the server answers.
+
+        JupyterHub's own wait backs off to 5 s between tries, so that a server may listen for more
+        than a second before it is noticed; asking every 50 ms costs next to nothing.
+        """
+        # the full path of the hub's own test: its first try then succeeds at once
+        url = f"http://{host}:{port}{self.server.base_url}api"  # type: ignore[attr-defined]
+        wait, looked = 0.05, time.monotonic()
+        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+            while True:
+                try:
+                    response = await client.get(url)
+                    if response.status_code < 500:
+                        return
+                except httpx.HTTPError:
+                    pass  # not listening yet
+                await asyncio.sleep(wait)
+                if time.monotonic() - looked > 1:
+                    looked = time.monotonic()
+                    wait = min(wait * 1.2, 0.25)
+                    if reason := await self.ended():
+                        raise SpawnException(
+                            f"Your server stopped while it was starting: {reason}. "
+                            "Try again, or choose another image; if it happens again, tell an "
+                            "administrator.",
+                            reason="Ended",
+                            status_code=502,
+                        )
+
+
+async def adopt_options(spawner: ServerMixin, user_options: Mapping[str, Any]) -> None:
+    """JupyterHub's `apply_user_options` hook."""
+    spawner.adopt(user_options)
+
+
+def options_from_form(form: Mapping[str, list[Any]]) -> dict[str, Any]:
+    """Posted form fields as options: single values. Unknown ones stay, to be refused."""
+    return {key: values[0] if len(values) == 1 else values for key, values in form.items()}

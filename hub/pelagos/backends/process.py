@@ -1,0 +1,103 @@
+"""Each server as a local process, where no container engine can be had.
+
+The same virtual labs, images (as Python environments) and options; but nothing isolates people
+from each other and no limit is enforced. `./pelagos up` says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jupyterhub.spawner import SimpleLocalProcessSpawner, SpawnException, set_user_setuid
+
+from pelagos.backends.base import SCRATCH, ServerMixin, ServerSpec
+from pelagos.deployment import ROOT, Deployment
+from pelagos.volumes import safe_name
+
+ACCOUNT = "pelagos-server"  # runs people's servers when the hub runs as root
+
+
+def environment_of(image: str) -> Path:
+    """The Python environment that stands for an image."""
+    return ROOT / ".env" / "images" / image
+
+
+def home_of(deployment: Deployment, owner: str) -> Path:
+    """One person's home."""
+    return deployment.state.homes / safe_name(owner)
+
+
+class PelagosProcessSpawner(ServerMixin, SimpleLocalProcessSpawner):  # type: ignore[misc]
+    """SimpleLocalProcessSpawner with Pelagos' rules."""
+
+    def adopt(self, options: Any) -> ServerSpec:
+        """See ServerMixin."""
+        spec = super().adopt(options)
+        environment = environment_of(spec.image)
+        self.cmd = [str(environment / "bin" / "jupyterhub-singleuser")]
+        self.home_dir = str(home_of(self.deployment, spec.owner))
+        return spec
+
+    async def prepare(self, spec: ServerSpec) -> None:
+        """The image's environment and the person's home must be there."""
+        await asyncio.to_thread(self._make_home, spec)
+        await super().prepare(spec)
+
+    def _make_home(self, spec: ServerSpec) -> None:
+        if not Path(self.cmd[0]).exists():
+            raise SpawnException(
+                f"The image {spec.image!r} has no Python environment on this machine. Choose "
+                f"another one, or ask an administrator to run: ./pelagos build {spec.image}",
+                reason="Image missing",
+                status_code=503,
+            )
+        home = Path(self.home_dir)
+        scratch = self._scratch()
+        for folder in (home, scratch):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if os.geteuid() == 0:
+                shutil.chown(folder, ACCOUNT, ACCOUNT)
+        tutorials = home / "tutorials"
+        if not tutorials.exists():
+            shutil.copytree(ROOT / "notebooks" / "tutorials", tutorials)
+            if os.geteuid() == 0:
+                for path in (tutorials, *tutorials.rglob("*")):
+                    shutil.chown(path, ACCOUNT, ACCOUNT)
+
+    async def launch(self, spec: ServerSpec) -> tuple[str, int]:
+        """Start the process."""
+        host, port = await SimpleLocalProcessSpawner.start(self)
+        return host or "127.0.0.1", int(port)
+
+    def make_preexec_fn(self, name: str) -> Callable[[], Any]:
+        """Never a person's server as root."""
+        if os.geteuid() == 0:
+            become: Callable[[], Any] = set_user_setuid(ACCOUNT, chdir=False)
+            return become
+        make: Callable[[], Any] = super().make_preexec_fn(name)
+        return make
+
+    def server_environment(self) -> dict[str, str]:
+        """Scratch folders below the state folder: there is no container with its own /tmp."""
+        scratch = str(self._scratch())
+        own = {
+            name: value.replace(SCRATCH, scratch, 1)
+            for name, value in super().server_environment().items()
+        }
+        bin_folder = str(environment_of(self.spec.image) / "bin")
+        return {**own, "PATH": f"{bin_folder}:/usr/local/bin:/usr/bin:/bin"}
+
+    def _scratch(self) -> Path:
+        homes: Path = self.deployment.state.homes
+        return homes / ".scratch" / safe_name(self.user.name)
+
+    def delete_forever(self) -> None:
+        """The person's account is deleted: so is their home."""
+        if not self.name:
+            shutil.rmtree(home_of(self.deployment, self.user.name), ignore_errors=True)
+            shutil.rmtree(self._scratch(), ignore_errors=True)

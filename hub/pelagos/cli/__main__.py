@@ -1,0 +1,5 @@
+"""`python -m pelagos.cli`."""
+
+from pelagos.cli import main
+
+main()

@@ -1,0 +1,90 @@
+"""What every command shares: options, printing, errors as one sentence with a mend."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+
+from pelagos.deployment import State, default_state
+from pelagos.errors import PelagosError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+StateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        metavar="DIR",
+        help="State folder. Default: /var/lib/pelagos for root, else ~/.local/state/pelagos.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+SettingsOption = Annotated[
+    Path | None,
+    typer.Option("--settings", metavar="FILE", help="Settings file. Default: the built-in demo."),
+]
+
+
+def state_of(folder: Path | None) -> State:
+    """The state folder that a command works on."""
+    return State(folder or default_state())
+
+
+def print_json(value: Any) -> None:
+    """JSON on standard output, and nothing else."""
+    sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
+
+
+class Progress:
+    """Prints what long work does, with the time it takes; details only on a terminal."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def step(self, message: str) -> None:
+        """See Reporter."""
+        self._line(f"[bold]{time.monotonic() - self._began:6.1f} s[/]  {message}")
+
+    def detail(self, message: str) -> None:
+        """See Reporter."""
+        if err.is_terminal:
+            err.print(f"          [dim]{message[:100]}[/]", end="\r")
+
+    def notice(self, message: str) -> None:
+        """See Reporter."""
+        self._line(f"[yellow]note:[/] {message}")
+
+    def _line(self, message: str) -> None:
+        if err.is_terminal:
+            err.print(" " * (err.width - 1), end="\r")
+        err.print(message)
+
+
+def told(command: Callable[P, R]) -> Callable[P, R]:
+    """A PelagosError becomes its sentence on standard error and exit code 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except PelagosError as error:
+            err.print(f"[red]pelagos:[/] {error}", markup=True, style=None)
+            if error.mend:
+                err.print(f"         {error.mend}")
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+
+    return wrapped

@@ -1,0 +1,1 @@
+"""The node agent: what needs root on a node, and nothing else."""

@@ -1,0 +1,138 @@
+"""System packages on Debian and Ubuntu, and the mirrors that this machine is configured for."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from pelagos.errors import PelagosError
+from pelagos.ops.report import Reporter
+
+_TIMEOUT = 1200  # seconds for one apt-get
+
+
+def can_install() -> bool:
+    """Whether this is root on a machine with apt."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def install(packages: list[str], reporter: Reporter) -> None:
+    """Install Debian packages, saying so. Raises PelagosError with apt's own reason."""
+    reporter.step(f"Installing system packages: {', '.join(packages)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
+    reason = ""
+    for first in (command, ["apt-get", "update", "-q"], command):
+        try:
+            done = subprocess.run(
+                first,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=_TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise PelagosError(f"apt-get took more than {_TIMEOUT} s and was ended.") from error
+        if first is command and done.returncode == 0:
+            return
+        reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no reason given"
+    raise PelagosError(
+        f"The packages {', '.join(packages)} can't be installed: {reason}",
+        "Install them by hand, then run the command again.",
+    )
+
+
+@dataclass(frozen=True)
+class AptMirror:
+    """Where this machine gets Debian from: base URLs of the archive and of security updates."""
+
+    archive: str
+    security: str
+
+    def sources(self, suite: str) -> str:
+        """One-line-style sources for a Debian release."""
+        lines = [
+            f"deb {self.archive} {suite} main",
+            f"deb {self.archive} {suite}-updates main",
+        ]
+        if self.security:
+            lines.append(f"deb {self.security} {suite}-security main")
+        return "\n".join(lines) + "\n"
+
+
+def _entries(folder: Path) -> list[tuple[list[str], list[str]]]:
+    """(URIs, suites) of every source in apt's configuration, both styles."""
+    entries = []
+    files = [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]
+    for path in files:
+        if path.suffix not in (".list", ".sources") or not path.is_file():
+            continue
+        text = re.sub(r"^\s*#.*$", "", path.read_text(), flags=re.MULTILINE)
+        if path.suffix == ".list":
+            for line in text.splitlines():
+                match = re.match(r"deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)\s+(.*)", line)
+                if match and "main" in match.group(3).split():
+                    entries.append(([match.group(1)], [match.group(2)]))
+            continue
+        for stanza in re.split(r"\n\s*\n", text):
+            fields = {
+                key.lower(): value.split()
+                for key, value in re.findall(r"^(\S+):[ \t]*(.*)$", stanza, flags=re.MULTILINE)
+            }
+            if "deb" in fields.get("types", []) and "main" in fields.get("components", []):
+                entries.append((fields.get("uris", []), fields.get("suites", [])))
+    return entries
+
+
+def apt_mirror(folder: Path = Path("/etc/apt")) -> AptMirror | None:
+    """The Debian mirror in this machine's apt configuration; None where there is none.
+
+    Other vendors' repositories are told apart by their suites: Debian's archive serves
+    `<release>-updates` too, its security archive `<release>-security`.
+    """
+    archive = security = ""
+    entries = _entries(folder)
+    updates = {u for uris, suites in entries for u in uris if any("-updates" in s for s in suites)}
+    for uris, suites in entries:
+        for uri in uris:
+            if any(suite.endswith(("-security", "/updates")) for suite in suites):
+                security = security or uri
+            elif uri in updates or uri.rstrip("/").endswith("/debian"):
+                archive = archive or uri
+    return AptMirror(archive, security) if archive else None
+
+
+def pip_setting(name: str) -> str:
+    """A value of pip's configuration on this machine, such as `index-url`; empty if unset."""
+    done = subprocess.run(
+        ["pip", "config", "list"], capture_output=True, text=True, timeout=60, check=False
+    )
+    for line in done.stdout.splitlines():
+        key, _, value = line.partition("=")
+        if key.split(".")[-1] == name:
+            return value.strip("'\"")
+    return ""
+
+
+def uv_settings(in_container: bool) -> dict[str, str]:
+    """uv's index settings, from pip's configuration: names of environment variables.
+
+    Folders of this machine (`file:`) are left out for a container, which can't see them.
+    """
+    extra = [
+        url
+        for url in pip_setting("extra-index-url").split()
+        if not (in_container and url.startswith("file:"))
+    ]
+    found = {
+        "UV_DEFAULT_INDEX": pip_setting("index-url"),
+        "UV_INDEX": " ".join(extra),
+        # hashes decide which file is right, whichever index has it
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+    }
+    return {key: value for key, value in found.items() if value}

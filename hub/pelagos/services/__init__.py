@@ -1,0 +1,1 @@
+"""What runs beside JupyterHub with a scoped token of its own."""

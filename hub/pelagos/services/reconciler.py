@@ -1,0 +1,147 @@
+"""Finds servers' containers that the hub knows nothing of, reports and stops them.
+
+They come from a hub database that was lost or restored, or from an engine that died in the
+middle of a stop. Every container carries labels that say whose it is; what the hub lists is the
+truth. Nothing is touched unless the hub answered, and answered the same twice.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import httpx
+import requests.exceptions
+
+from pelagos.deployment import LABEL, Deployment, default_state, write_private
+from pelagos.hubconfig.roles import RECONCILER
+
+logger = logging.getLogger(__name__)
+
+ROUND_SECONDS = 15.0
+_KEPT_REPORTS = 100
+
+
+@dataclass(frozen=True)
+class Running:
+    """A container as its labels describe it."""
+
+    container: str
+    user: str
+    server: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """An orphan that was stopped. `stopped_at` is Unix time in seconds."""
+
+    container: str
+    user: str
+    server: str
+    stopped_at: float
+
+
+def orphans(running: Iterable[Running], known: set[tuple[str, str]]) -> set[Running]:
+    """Containers whose (user, server) the hub does not know."""
+    return {one for one in running if (one.user, one.server) not in known}
+
+
+def known_servers(client: httpx.Client) -> set[tuple[str, str]]:
+    """(user, server) of every server that the hub runs, starts or stops."""
+    known: set[tuple[str, str]] = set()
+    offset = 0
+    while True:
+        response = client.get("/users", params={"limit": 200, "offset": offset})
+        response.raise_for_status()
+        users = response.json()
+        known |= {(user["name"], name) for user in users for name in user.get("servers") or {}}
+        if len(users) < 200:
+            return known
+        offset += len(users)
+
+
+def running_servers(engine: docker.DockerClient, instance: str) -> list[Running]:
+    """Every container of this VRE's servers, stopped ones too."""
+    labels = [f"{LABEL}.instance={instance}", f"{LABEL}.server"]
+    found = engine.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
+    return [
+        Running(
+            one.name or str(one.id),
+            one.labels.get(f"{LABEL}.user", ""),
+            one.labels[f"{LABEL}.server"],
+        )
+        for one in found
+    ]
+
+
+def reports_file(deployment: Deployment) -> Path:
+    """Where stopped orphans are noted, for `./pelagos status`."""
+    return deployment.state.hub / "orphans.json"
+
+
+def read_reports(deployment: Deployment) -> list[Report]:
+    """Orphans that were stopped, oldest first."""
+    try:
+        return [Report(**entry) for entry in json.loads(reports_file(deployment).read_text())]
+    except (OSError, ValueError, TypeError):
+        return []  # none yet, or of another version
+
+
+def stop(engine: docker.DockerClient, orphan: Running, deployment: Deployment) -> None:
+    """End an orphan and note it."""
+    try:
+        container = engine.containers.get(orphan.container)
+        container.stop(timeout=10)
+        container.remove(force=True, v=True)
+    except docker.errors.NotFound:
+        return  # it went by itself
+    logger.warning("Stopped %s of %r: the hub does not know it", orphan.container, orphan.user)
+    reports = [
+        *read_reports(deployment),
+        Report(orphan.container, orphan.user, orphan.server, time.time()),
+    ]
+    text = json.dumps([asdict(report) for report in reports[-_KEPT_REPORTS:]], indent=1)
+    write_private(reports_file(deployment), text)
+
+
+def main() -> None:
+    """Look, compare, stop what was an orphan twice in a row; for ever."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    deployment = Deployment.load(default_state())
+    headers: dict[str, Any] = {
+        "Authorization": f"token {deployment.state.secret(RECONCILER)}",
+    }
+    suspects: set[Running] = set()
+    with httpx.Client(
+        base_url=deployment.hub_api, headers=headers, timeout=30, trust_env=False
+    ) as hub:
+        while True:
+            try:
+                engine = docker.from_env(timeout=60)
+                found = orphans(
+                    running_servers(engine, deployment.facts.instance), known_servers(hub)
+                )
+                for orphan in found & suspects:
+                    stop(engine, orphan, deployment)
+                suspects = found - suspects
+                engine.close()
+            except (
+                httpx.HTTPError,
+                docker.errors.DockerException,
+                requests.exceptions.RequestException,
+            ) as error:
+                suspects = set()
+                logger.info("Nothing compared this time: %s", error)
+            time.sleep(ROUND_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

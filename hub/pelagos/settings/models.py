@@ -1,0 +1,205 @@
+"""The models behind pelagos.yaml: one place that validates, documents and completes."""
+
+from __future__ import annotations
+
+import ipaddress
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from pelagos.units import Bytes, Seconds
+
+MAX_CORES = 8.0
+MAX_MEMORY = 32 * 2**30
+
+# A name becomes a JupyterHub group, a folder name and part of a URL: keep it to one DNS label.
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,38}[a-z0-9]$")]
+# `:` would make a person's name look like the group of a virtual lab's managers.
+UserName = Annotated[str, StringConstraints(pattern=r"^[^\s:/]{1,255}$")]
+
+
+class Model(BaseModel):
+    """Base of every settings model: unknown keys are errors, values don't change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Site(Model):
+    """Who runs this VRE."""
+
+    name: str = Field("Pelagos", description="Name shown on every page.", min_length=1)
+    contact: str = Field(
+        "", description="E-mail or URL shown where a person needs an administrator."
+    )
+
+
+class AuthenticationKind(StrEnum):
+    """How people sign in."""
+
+    SHARED_PASSWORD = "shared-password"  # noqa: S105 - the name of a kind
+
+
+class Authentication(Model):
+    """How people sign in."""
+
+    kind: AuthenticationKind = Field(
+        AuthenticationKind.SHARED_PASSWORD,
+        description=(
+            "`shared-password`: any user name with one generated password; for a demonstration "
+            "or a workshop, not for people who must be kept apart from each other."
+        ),
+    )
+    admins: list[UserName] = Field(
+        ["admin"],
+        description="User names of VRE administrators; they have a password of their own.",
+    )
+
+
+class Limits(Model):
+    """The most that one server may have."""
+
+    cores: float = Field(MAX_CORES, description="CPU cores.", gt=0, le=1024)
+    memory: Bytes = Field(MAX_MEMORY, description="Memory, such as `32 GiB`.", ge=2**27)
+
+
+class Size(Model):
+    """A named pair of cores and memory that a person can choose."""
+
+    name: Name = Field(description="Short name, used in links and options.")
+    title: str = Field("", description="Shown on the spawn page; the name if empty.")
+    cores: float = Field(description="CPU cores that the server may use at most.", gt=0)
+    memory: Bytes = Field(
+        description="Memory that the server may use at most; no swap on top.", ge=2**27
+    )
+    pids: int = Field(
+        1024, description="Processes and threads that the server may have.", ge=64, le=65536
+    )
+
+
+class VirtualLab(Model):
+    """A community's space: its people, its images and sizes, its limits."""
+
+    name: Name = Field(description="Short name: the JupyterHub group, used in links and paths.")
+    title: str = Field("", description="Shown on the spawn page; the name if empty.")
+    description: str = Field("", description="One sentence for the people who may choose it.")
+    open: bool = Field(False, description="Every signed-in person is a member.")
+    members: list[UserName] = Field([], description="User names of its members.")
+    managers: list[UserName] = Field([], description="User names of its managers.")
+    images: list[Name] = Field(
+        [], description="Images offered, default first; every configured image if empty."
+    )
+    sizes: list[Name] = Field(
+        [], description="Sizes offered, default first; every size within the limits if empty."
+    )
+    limits: Limits = Field(
+        Limits(), description="The most that one server of this virtual lab may have."
+    )
+
+
+class CommunityImage(Model):
+    """An image that somebody published, by its reference in a registry."""
+
+    name: Name = Field(description="Short name, used in options and links.")
+    reference: str = Field(
+        description="What `docker pull` takes; a digest pins it.",
+        pattern=r"^[a-z0-9][a-zA-Z0-9._/:@-]*$",
+    )
+    title: str = Field("", description="Shown on the spawn page; the name if empty.")
+    description: str = Field("", description="One sentence for a scientist.")
+    read_only_root: bool = Field(
+        True, description="Run with a read-only root file system; false if the image can't."
+    )
+
+
+class Servers(Model):
+    """The life of people's servers."""
+
+    start_timeout: Seconds = Field(
+        120, description="A server that is not usable after this time is given up.", ge=10
+    )
+    idle_timeout: Seconds = Field(
+        2 * 3600, description="A server without activity for this long is stopped; 0: never."
+    )
+    max_age: Seconds = Field(
+        7 * 86400, description="A server is stopped at this age, used or not; 0: never."
+    )
+    named: bool = Field(
+        True, description="Each person may run one more server per virtual lab, by its name."
+    )
+
+
+class BackendKind(StrEnum):
+    """Where people's servers run."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    PROCESS = "process"
+
+
+def _network(text: str) -> str:
+    return str(ipaddress.ip_network(text))
+
+
+class Network(Model):
+    """What people's servers may reach. The internet always; the host's own networks never."""
+
+    allow: list[Annotated[str, AfterValidator(_network)]] = Field(
+        [],
+        description=(
+            "Private networks that servers may reach all the same, in CIDR notation, such as "
+            "a data server's `10.20.0.0/24`."
+        ),
+    )
+
+
+class Settings(Model):
+    """All of pelagos.yaml. Every key has a default: an empty file is the demonstration VRE."""
+
+    site: Site = Field(Site(), description="Who runs this VRE.")
+    authentication: Authentication = Field(Authentication(), description="How people sign in.")
+    sizes: list[Size] = Field(
+        [
+            Size(name="small", title="Small", cores=1, memory=2 * 2**30),
+            Size(name="medium", title="Medium", cores=2, memory=4 * 2**30),
+            Size(name="large", title="Large", cores=8, memory=32 * 2**30),
+        ],
+        description="The sizes that a person can choose from, default first.",
+        min_length=1,
+    )
+    virtual_labs: list[VirtualLab] = Field(
+        [
+            VirtualLab(
+                name="ocean-climate",
+                title="Ocean climate",
+                description="Sea-surface temperature, heat content and circulation.",
+                open=True,
+                images=["python", "base"],
+            ),
+            VirtualLab(
+                name="marine-data-school",
+                title="Marine data school",
+                description="First steps with ocean data, for courses and workshops.",
+                open=True,
+                images=["python"],
+                sizes=["small", "medium"],
+                limits=Limits(cores=2, memory=4 * 2**30),
+            ),
+        ],
+        description="The communities' spaces, default first.",
+        min_length=1,
+    )
+    images: list[Name | CommunityImage] = Field(
+        ["python", "base"],
+        description="Names from images/images.yaml, and published community images.",
+        min_length=1,
+    )
+    servers: Servers = Field(Servers(), description="The life of people's servers.")
+    network: Network = Field(Network(), description="What people's servers may reach.")
+    backend: BackendKind = Field(
+        BackendKind.AUTO,
+        description=(
+            "`docker`: one container per server. `process`: local processes, which nothing "
+            "isolates or limits. `auto`: docker where an engine is or can be installed."
+        ),
+    )
