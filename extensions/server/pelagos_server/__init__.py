@@ -1,0 +1,1 @@
+"""What a Pelagos server adds to Jupyter Server. Import the submodules; this one stays empty."""
