@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import httpx
 from jupyterhub.spawner import SpawnException
 from traitlets import Any as AnyTrait
+from traitlets.config import Configurable
 
 from pelagos.deployment import LABEL, Deployment
 from pelagos.errors import RefusedError
@@ -110,7 +111,7 @@ def refusal(error: RefusedError) -> SpawnException:
     return SpawnException(error.sentence, reason="Refused", status_code=400)
 
 
-class ServerMixin:
+class ServerMixin(Configurable):  # type: ignore[misc] # traitlets is untyped
     """The rules and the progress of a Pelagos server, in front of a JupyterHub spawner class."""
 
     deployment = AnyTrait(help="The running VRE, a `Deployment`.").tag(config=True)
@@ -129,24 +130,24 @@ class ServerMixin:
     def spec(self) -> ServerSpec:
         """The server being started or running, from the options as JupyterHub keeps them."""
         if self._spec is None:
-            self._spec = self._resolve(self.user_options)  # type: ignore[attr-defined]
+            self._spec = self._resolve(self.user_options)
         return self._spec
 
     def groups(self) -> list[str]:
         """JupyterHub groups of the owner."""
-        return [group.name for group in self.user.groups]  # type: ignore[attr-defined]
+        return [group.name for group in self.user.groups]
 
     def _resolve(self, options: Mapping[str, Any]) -> ServerSpec:
         selection = select(
             self.deployment.settings,
             self.groups(),
             options,
-            self.name,  # type: ignore[attr-defined]
+            self.name,
         )
         return server_spec(
             self.deployment,
-            self.user.name,  # type: ignore[attr-defined]
-            self.name,  # type: ignore[attr-defined]
+            self.user.name,
+            self.name,
             selection,
         )
 
@@ -159,7 +160,7 @@ class ServerMixin:
             self._spec = self._resolve(options)
         except RefusedError as error:
             # JupyterHub has stored the options as the next default: a refused one must not stick
-            self.orm_spawner.user_options = {}  # type: ignore[attr-defined]
+            self.orm_spawner.user_options = {}
             raise refusal(error) from error
         self.mem_limit = self._spec.limits.memory
         self.cpu_limit = self._spec.limits.cores
@@ -171,7 +172,7 @@ class ServerMixin:
 
     def get_env(self) -> dict[str, str]:
         """The whole environment of the server."""
-        return {**super().get_env(), **self.server_environment()}  # type: ignore[misc]
+        return {**super().get_env(), **self.server_environment()}
 
     def report(self, stage: Stage, message: str) -> None:
         """Move the progress bar and say what is going on."""
@@ -251,7 +252,7 @@ class ServerMixin:
 
     async def ended(self) -> str:
         """Why the server has ended while it was starting; empty while it runs."""
-        status = await self.poll()  # type: ignore[attr-defined]
+        status = await self.poll()
         return "" if status is None else f"it ended with {status}"
 
     async def _usable(self, host: str, port: int) -> None:
@@ -261,7 +262,7 @@ class ServerMixin:
         than a second before it is noticed; asking every 50 ms costs next to nothing.
         """
         # the full path of the hub's own test: its first try then succeeds at once
-        url = f"http://{host}:{port}{self.server.base_url}api"  # type: ignore[attr-defined]
+        url = f"http://{host}:{port}{self.server.base_url}api"
         wait, looked = 0.05, time.monotonic()
         async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
             while True:

@@ -57,10 +57,10 @@ def options_form(spawner: ServerMixin) -> str:
     """HTML of the form for the owner of `spawner`, with their last choice filled in."""
     deployment = spawner.deployment
     labs = virtual_labs_of(deployment.settings, spawner.groups())
-    server_name = spawner.name  # type: ignore[attr-defined]
+    server_name = spawner.name
     if server_name:
         labs = [lab for lab in labs if lab.name == server_name]
-    last = spawner.orm_spawner.user_options or {}  # type: ignore[attr-defined]
+    last = spawner.orm_spawner.user_options or {}
     return (
         _environment()
         .get_template("options.html")

@@ -17,7 +17,9 @@ def update_pages(c: Config, deployment: Deployment) -> None:
     c.JupyterHub.template_paths = [str(TEMPLATES)]
     c.JupyterHub.template_vars = {
         "site": deployment.settings.site,
-        "virtual_labs_for": virtual_labs_for(deployment),
+        # JupyterHub calls a callable with whoever looks at the page, but an administrator may look
+        # at somebody else's: hand the templates a function
+        "virtual_labs_for": lambda viewer: virtual_labs_for(deployment),
         "named_servers": deployment.settings.servers.named,
     }
 

@@ -117,12 +117,18 @@ def temporary_person(run: Run) -> str:
 
 def refuses(run: Run) -> str:
     """Options that the settings don't allow start nothing."""
-    for options in ({"image": "debian:latest"}, {"privileged": True}, {"size": "no-such-size"}):
+    for options, reason in (
+        ({"image": "debian:latest"}, "Image 'debian:latest' is not offered"),
+        ({"privileged": True}, "Unknown option 'privileged'"),
+        ({"size": "no-such-size"}, "Size 'no-such-size' is not offered"),
+    ):
         try:
             run.hub.call("POST", f"/users/{run.user}/server", options)
         except NotRunningError:
             raise
-        except PelagosError:
+        except PelagosError as error:
+            if reason not in str(error):
+                raise Failed(f"{options} were refused, but with: {error}") from error
             continue
         raise Failed(f"The hub accepted {options}.")
     return "a foreign image, a privileged flag and an unknown size were refused"

@@ -72,7 +72,8 @@ def _entries(folder: Path) -> list[tuple[list[str], list[str]]]:
     for path in files:
         if path.suffix not in (".list", ".sources") or not path.is_file():
             continue
-        text = re.sub(r"^\s*#.*$", "", path.read_text(), flags=re.MULTILINE)
+        # the whole line: an empty one would end a stanza
+        text = re.sub(r"^[ \t]*#.*\n", "", path.read_text(), flags=re.MULTILINE)
         if path.suffix == ".list":
             for line in text.splitlines():
                 match = re.match(r"deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)\s+(.*)", line)

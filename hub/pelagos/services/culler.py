@@ -7,6 +7,7 @@ import sys
 
 from pelagos.deployment import Deployment, default_state
 from pelagos.hubconfig.roles import CULLER
+from pelagos.services.base import wait_for_hub
 
 CHECK_SECONDS = 60
 
@@ -29,6 +30,7 @@ def arguments(deployment: Deployment) -> list[str]:
 def main() -> None:
     """Become the culler. Its token travels in the environment, where other people can't look."""
     deployment = Deployment.load(default_state())
+    wait_for_hub(deployment)
     os.environ["JUPYTERHUB_API_TOKEN"] = deployment.state.secret(CULLER)
     command = [sys.executable, "-m", "jupyterhub_idle_culler", *arguments(deployment)]
     os.execv(command[0], command)  # noqa: S606 - our own arguments

@@ -22,6 +22,7 @@ import requests.exceptions
 
 from pelagos.deployment import LABEL, Deployment, default_state, write_private
 from pelagos.hubconfig.roles import RECONCILER
+from pelagos.services.base import wait_for_hub
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +117,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     deployment = Deployment.load(default_state())
+    wait_for_hub(deployment)
     headers: dict[str, Any] = {
         "Authorization": f"token {deployment.state.secret(RECONCILER)}",
     }
