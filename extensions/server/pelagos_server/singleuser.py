@@ -31,7 +31,7 @@ class _UnusedError(Exception):
 
 
 # what `from module import name` asks for while the single-user server is imported
-_STAND_INS: dict[str, dict[str, Any]] = {
+_HUB: dict[str, dict[str, Any]] = {
     "jupyterhub.handlers": {},
     "jupyterhub.handlers.pages": {"HealthCheckHandler": _Unused},
     "jupyterhub.orm": {},
@@ -51,11 +51,15 @@ class StandIn(ModuleType):
         return getattr(importlib.import_module(self.__name__), name)
 
 
+# for a handler of lists of blocked extensions, which are not used here
+_LAB: dict[str, dict[str, Any]] = {"requests": {}}
+
+
 @contextmanager
-def stand_ins() -> Iterator[None]:
-    """Replace modules that a single-user server imports without using, until the end."""
+def stand_ins(wanted: dict[str, dict[str, Any]]) -> Iterator[None]:
+    """Replace modules by stand-ins with these attributes, until the end."""
     made = {}
-    for name, attributes in _STAND_INS.items():
+    for name, attributes in wanted.items():
         if name not in sys.modules:
             made[name] = sys.modules[name] = module = StandIn(name)
             module.__path__ = []
@@ -75,18 +79,28 @@ def stand_ins() -> Iterator[None]:
 
 
 def load() -> Callable[[], Any]:
-    """The main function of `jupyterhub-singleuser`."""
+    """The main function of `jupyterhub-singleuser`, with JupyterLab imported too."""
+    package = _import("jupyterhub.singleuser", _HUB)
+    try:
+        _import("jupyterlab.labapp", _LAB)
+    except ImportError:
+        pass  # a server without JupyterLab is for the server to judge
+    function: Callable[[], Any] = package.main
+    return function
+
+
+def _import(name: str, wanted: dict[str, dict[str, Any]]) -> ModuleType:
+    """Import a module with stand-ins, or as it is if they do not suffice. Raises ImportError."""
     before = set(sys.modules)
     try:
-        with stand_ins():
-            from jupyterhub.singleuser import main
+        with stand_ins(wanted):
+            return importlib.import_module(name)
     except (ImportError, AttributeError):
-        for name in set(sys.modules) - before:
-            if name.partition(".")[0] == "jupyterhub":
-                del sys.modules[name]
-        from jupyterhub.singleuser import main
-    function: Callable[[], Any] = main
-    return function
+        root = name.partition(".")[0]
+        for new in set(sys.modules) - before:
+            if new.partition(".")[0] == root:
+                del sys.modules[new]
+        return importlib.import_module(name)
 
 
 def main() -> None:

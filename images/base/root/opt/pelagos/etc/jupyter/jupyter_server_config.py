@@ -30,4 +30,6 @@ c.FileContentsManager.delete_to_trash = False
 
 # Limits come from MEM_LIMIT and CPU_LIMIT, which the hub sets.
 c.ResourceUseDisplay.track_cpu_percent = True
+# Computed every second for nobody, asleep for 50 ms per process in the server's only thread.
+c.ResourceUseDisplay.enable_prometheus_metrics = False
 c.ResourceUseDisplay.mem_warning_threshold = 0.1
