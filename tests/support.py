@@ -1,0 +1,231 @@
+"""A real VRE for tests: `./pelagos up` on a state folder of its own, driven as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+from pelagos.deployment import ROOT, Deployment, State
+from pelagos.ops import engine
+from pelagos.ops.hubapi import HubApi
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> Any:
+    """The first true value of `condition`; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
+        time.sleep(0.1)
+
+
+def pelagos(
+    *arguments: str | Path, seconds: float = 600, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the launcher, as a person at a terminal would."""
+    return subprocess.run(
+        [str(ROOT / "pelagos"), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        cwd="/",
+    )
+
+
+class Vre:
+    """A VRE of its own: state folder, port, network."""
+
+    def __init__(
+        self, folder: Path, settings: str | None = None, env: dict[str, str] | None = None
+    ) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.env = env or {}
+        self.settings: Path | None = None
+        if settings is not None:
+            self.settings = folder.with_suffix(".yaml")
+            self.settings.write_text(settings)
+
+    def run(self, *arguments: str, seconds: float = 600) -> subprocess.CompletedProcess[str]:
+        """One command on this state folder."""
+        command, *rest = arguments
+        return pelagos(command, "--state", self.folder, *rest, seconds=seconds, env=self.env)
+
+    def up(self, *arguments: str) -> Self:
+        """Start it in the background; fails with what it printed."""
+        options = ["--detach", "--port", str(self.port), "--bind", "127.0.0.1", *arguments]
+        if self.settings:
+            options += ["--settings", str(self.settings)]
+        done = self.run("up", *options)
+        assert done.returncode == 0, done.stdout + done.stderr + self.logs()
+        return self
+
+    def down(self) -> None:
+        """Stop everything and leave nothing behind."""
+        self.run("down", "--servers")
+        deployment = self.deployment
+        if deployment.facts.backend == "docker":
+            client = engine.connect()
+            for container in engine.containers(client, deployment):
+                container.remove(force=True, v=True)
+            engine.remove_network(client, deployment)
+            prefix = f"pelagos-{deployment.facts.instance}-home"
+            for volume in client.volumes.list(filters={"name": prefix}):
+                volume.remove(force=True)
+
+    def logs(self) -> str:
+        """Ends of all logs, for a failure's message."""
+        found = sorted((self.folder / "logs").glob("*.log"))
+        return "\n".join(
+            f"== {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in found
+        )
+
+    @property
+    def deployment(self) -> Deployment:
+        """Its facts and settings, as they are now."""
+        return Deployment.load(self.folder)
+
+    @property
+    def state(self) -> State:
+        """Its state folder."""
+        return State(self.folder)
+
+    @property
+    def url(self) -> str:
+        """Where people go."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def api(self) -> HubApi:
+        """The operator's client."""
+        return HubApi(self.deployment, timeout=120)
+
+    def password(self) -> str:
+        """The demo password."""
+        return self.state.password("user-password", 3)
+
+    def status(self) -> dict[str, Any]:
+        """What `status --json` says."""
+        answer: dict[str, Any] = json.loads(self.run("status", "--json").stdout)
+        return answer
+
+    def containers(self) -> list[Any]:
+        """Containers of its servers."""
+        return engine.containers(engine.connect(), self.deployment)
+
+    def pid(self, name: str) -> int:
+        """Number of one of its processes; 0 while it does not run."""
+        found = [p for p in self.status()["processes"] if p["name"] == name]
+        return int(found[0]["pid"]) if found else 0
+
+
+class Person:
+    """Somebody with a browser: signs in through the login form, keeps cookies."""
+
+    def __init__(self, vre: Vre, name: str) -> None:
+        self.name = name
+        self.vre = vre
+        self.client = httpx.Client(
+            base_url=vre.url, follow_redirects=True, timeout=120, trust_env=False
+        )
+        self.client.get("/hub/login")
+        answer = self.client.post(
+            "/hub/login",
+            data={
+                "username": name,
+                "password": vre.password(),
+                "_xsrf": self.client.cookies.get("_xsrf", path="/hub/") or "",
+            },
+        )
+        assert answer.status_code == 200, answer.text
+        assert "Sign in" not in (re.search(r"<h1[^>]*>(.*?)</h1>", answer.text) or [""])[0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
+    def post(self, path: str, **arguments: Any) -> httpx.Response:
+        """A POST to the hub with its XSRF token."""
+        xsrf = self.client.cookies.get("_xsrf", path="/hub/") or ""
+        return self.client.post(
+            path, headers={"X-XSRFToken": xsrf, "Referer": f"{self.vre.url}/hub/home"}, **arguments
+        )
+
+
+class Gate:
+    """A Unix socket in front of the real engine's that can be shut: an engine that goes away."""
+
+    def __init__(self, path: Path, target: str = "/var/run/docker.sock") -> None:
+        self.path, self._target = path, target
+        self._open = threading.Event()
+        self._connections: set[socket.socket] = set()
+        self._listener: socket.socket | None = None
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What makes Docker clients use it."""
+        return {"DOCKER_HOST": f"unix://{self.path}"}
+
+    def open(self) -> None:
+        """Let everybody through."""
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.path))
+        self._listener.listen(64)
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def shut(self) -> None:
+        """Nobody listens any more, and open connections break."""
+        assert self._listener is not None
+        # wakes the thread that accepts, which a mere close would not
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.path.unlink()
+        for connection in list(self._connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # ended by itself
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(self._target)
+            self._connections |= {near, far}
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self._copy, args=(one, other), daemon=True).start()
+
+    def _copy(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+        except OSError:
+            pass  # shut
+        try:
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the other direction ended first
