@@ -6,18 +6,17 @@ python and for whatever has python in its ancestry, so that a child keeps its pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import docker
 import pytest
 from pelagos.images import Image, load_graph
-from server import LABEL, Hub, Server
+from image_server import LABEL, Hub, Server, Start
 
 ROOT = Path(__file__).resolve().parents[2]
 GRAPH = load_graph(ROOT)
 
-Start = Callable[..., Server]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,9 +50,7 @@ def engine() -> Iterator[docker.DockerClient]:
 def image(request: pytest.FixtureRequest, engine: docker.DockerClient) -> Image:
     """An image of the graph that is built and fresh."""
     wanted: Image = request.param
-    try:
-        engine.images.get(wanted.reference)
-    except docker.errors.ImageNotFound:
+    if not engine.images.list(wanted.reference):
         pytest.fail(f"{wanted.reference} is not built: run ./pelagos build {wanted.name}")
     return wanted
 

@@ -4,9 +4,9 @@ import asyncio
 import json
 
 import pytest
-from conftest import Start
-from kernel import PROTOCOL, Kernel
-from server import Server
+
+from image_kernel import PROTOCOL, Kernel
+from image_server import Server, Start
 
 MIB = 1024**2
 # touch memory in steps, so that the limit and nothing else ends it

@@ -15,6 +15,8 @@ c.ServerApp.jpserver_extensions = {
 }
 c.LabApp.extension_manager = "readonly"
 
+c.ServerApp.open_browser = False
+
 # Sockets in the runtime folder instead of ports that every process on the network could try.
 c.KernelManager.transport = "ipc"
 

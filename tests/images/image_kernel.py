@@ -11,7 +11,7 @@ from typing import Any, Self
 from jupyter_server.services.kernels.connection.base import (
     deserialize_msg_from_ws_v1,
 )
-from server import TOKEN, Server
+from image_server import TOKEN, Server
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
@@ -50,6 +50,9 @@ class Kernel:
         trace: TracebackType | None,
     ) -> None:
         self._socket.close()
+        # until the other side has closed too
+        while await self._socket.read_message() is not None:
+            pass
         with self._server.http() as http:
             http.delete(f"api/kernels/{self.id}")
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.server
 import json
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -138,7 +140,8 @@ class Server:
 
     def close(self) -> None:
         """Remove the container and its anonymous volumes."""
-        self.container.remove(force=True, v=True)
+        with contextlib.suppress(docker.errors.NotFound):
+            self.container.remove(force=True, v=True)
 
     @property
     def address(self) -> str:
@@ -200,3 +203,6 @@ class Server:
             return int(Path(name).read_text()) / 1e9
         usage = self.container.stats(stream=False)["cpu_stats"]["cpu_usage"]["total_usage"]
         return float(usage) / 1e9
+
+
+Start = Callable[..., Server]
