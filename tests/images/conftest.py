@@ -18,7 +18,6 @@ ROOT = Path(__file__).resolve().parents[2]
 GRAPH = load_graph(ROOT)
 
 
-
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker of this folder."""
     config.addinivalue_line("markers", "image(name): for this image and its descendants")

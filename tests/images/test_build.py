@@ -62,7 +62,7 @@ def test_the_build_leaves_no_trace_of_where_it_was_made(still: Still, image: Ima
     assert left.split() == []
     for name in ("/tools", "/images", "/opt/build", "/opt/wheels", "/etc/pip.conf", "/etc/uv"):
         still.run(f"test ! -e {name}")
-    still.run("! command -v uv && ! command -v pip && ! command -v gcc")
+    still.run("! command -v uv && ! command -v gcc")
     assert still.run("ls /opt").split() == ["pelagos"]
 
 
@@ -167,7 +167,7 @@ def test_all_python_code_is_compiled(still: Still) -> None:
     # and what is compiled is used: importing most of a server compiles nothing
     told = still.run(
         "python -v -c 'import jupyterlab.labapp, ipykernel.kernelapp, IPython' 2>&1 | "
-        "grep \"^# code object from '/opt\" | head -5 || true"
+        'grep "^# code object from \'/opt" | head -5 || true'
     )
     assert told == ""
 
