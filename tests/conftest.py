@@ -52,3 +52,13 @@ def facts_of(state: State, backend: BackendKind = BackendKind.DOCKER) -> Facts:
 def deployment(state: State, graph: ImageGraph) -> Deployment:
     """The demonstration VRE, not running."""
     return Deployment(state, facts_of(state), Settings(), graph)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole folders need what they need: nobody can forget a marker."""
+    for item in items:
+        if "/tests/images/" in str(item.path):
+            item.add_marker(pytest.mark.engine)
+        if "/tests/browser/" in str(item.path):
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.engine)

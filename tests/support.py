@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -202,10 +203,8 @@ class Gate:
         self._listener.close()
         self.path.unlink()
         for connection in list(self._connections):
-            try:
+            with contextlib.suppress(OSError):  # ended by itself
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # ended by itself
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -225,7 +224,5 @@ class Gate:
                 sink.sendall(data)
         except OSError:
             pass  # shut
-        try:
+        with contextlib.suppress(OSError):  # the other direction ended first
             sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # the other direction ended first

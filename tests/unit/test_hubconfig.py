@@ -78,9 +78,7 @@ def test_the_process_backend_uses_local_processes(state: State, graph: ImageGrap
 
 
 def test_a_virtual_lab_is_two_groups() -> None:
-    settings = Settings(
-        virtual_labs=[VirtualLab(name="reef", members=["ada"], managers=["zoe"])]
-    )
+    settings = Settings(virtual_labs=[VirtualLab(name="reef", members=["ada"], managers=["zoe"])])
     assert groups_of(settings) == {
         "reef": {"users": ["ada"]},
         "reef:managers": {"users": ["zoe"]},

@@ -143,7 +143,9 @@ def test_whatever_the_file_holds_it_is_settings_or_a_settings_error(data: object
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump(data, file)
         file.flush()
+        problems = []
         try:
             load_settings(Path(file.name), RECIPES)
         except SettingsError as error:
-            assert all(problem.startswith(file.name) for problem in error.problems)
+            problems = error.problems
+        assert all(problem.startswith(file.name) for problem in problems)

@@ -33,12 +33,11 @@ SCRATCH = "/tmp"  # noqa: S108 - a path in the container, where it is a volume o
 # Everything JupyterLab or a kernel writes at start goes to the server's own disk, so that a full
 # or read-only home stops neither. From the environment, so that it holds for foreign images too.
 SCRATCH_ENVIRONMENT = {
-    "JUPYTER_RUNTIME_DIR": f"{SCRATCH}/jupyter/runtime",
-    "JUPYTERLAB_WORKSPACES_DIR": f"{SCRATCH}/jupyter/workspaces",
-    "IPYTHONDIR": f"{SCRATCH}/ipython",
-    "MPLCONFIGDIR": f"{SCRATCH}/matplotlib",
-    "XDG_CACHE_HOME": f"{SCRATCH}/cache",
-    "npm_config_logs_dir": f"{SCRATCH}/npm",
+    "JUPYTER_RUNTIME_DIR": f"{SCRATCH}/pelagos/runtime",
+    "JUPYTERLAB_WORKSPACES_DIR": f"{SCRATCH}/pelagos/workspaces",
+    "IPYTHONDIR": f"{SCRATCH}/pelagos/ipython",
+    "XDG_CACHE_HOME": f"{SCRATCH}/pelagos/cache",
+    "npm_config_cache": f"{SCRATCH}/pelagos/cache/npm",
 }
 
 
@@ -122,8 +121,7 @@ class ServerMixin(Configurable):  # type: ignore[misc] # traitlets is untyped
     waiting: ClassVar[int] = 0
 
     _spec: ServerSpec | None = None
-    _stage: Stage = Stage.QUEUED
-    _message = "Waiting for a place in the queue"
+    _events: tuple[tuple[Stage, str], ...] = ()
     _began = 0.0
 
     @property
@@ -176,18 +174,18 @@ class ServerMixin(Configurable):  # type: ignore[misc] # traitlets is untyped
 
     def report(self, stage: Stage, message: str) -> None:
         """Move the progress bar and say what is going on."""
-        self._stage, self._message = stage, message
+        self._events = (*self._events, (stage, message))
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """Events for the spawn page, until the start has ended."""
-        shown = ""
+        shown = 0
         while True:
-            if self._message != shown:
-                shown = self._message
-                yield {"progress": int(self._stage), "message": shown}
-            if self._stage is Stage.READY:
-                return
-            await asyncio.sleep(0.1)
+            for stage, message in self._events[shown:]:
+                yield {"progress": int(stage), "message": message}
+                if stage is Stage.READY:
+                    return
+            shown = len(self._events)
+            await asyncio.sleep(0.05)
 
     @classmethod
     def _slots(cls) -> asyncio.Semaphore:
@@ -214,6 +212,7 @@ class ServerMixin(Configurable):  # type: ignore[misc] # traitlets is untyped
         Raises SpawnException with a sentence for the person when it does not come up.
         """
         self._began = time.monotonic()
+        self._events = ()
         self.report(Stage.QUEUED, "Queued")
         spec = self.spec
         timeout = self.deployment.settings.servers.start_timeout

@@ -6,7 +6,6 @@ Jupyter's REST API for kernels, and its messaging protocol 5.3 over the server's
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -86,16 +85,17 @@ class Kernel:
         assert self._socket is not None  # noqa: S101 - for the type checker
         request = _message(code)
         result = CellResult()
-        deadline = time.monotonic() + seconds
         try:
-            await self._socket.send_json(request)
-            while True:
-                left = deadline - time.monotonic()
-                message = await self._socket.receive_json(timeout=max(left, 0.001))
-                if message["parent_header"].get("msg_id") != request["header"]["msg_id"]:
-                    continue
-                if _take(message, result):
-                    break
+            async with asyncio.timeout(seconds):
+                await self._socket.send_json(request)
+                ended = False
+                while not ended:
+                    message = await self._socket.receive_json()
+                    # the end of a kernel is told by its server, as an answer to nobody
+                    if message["parent_header"].get("msg_id") == request["header"]["msg_id"] or (
+                        _died(message)
+                    ):
+                        ended = _take(message, result)
         except TimeoutError as error:
             raise PelagosError(f"A cell did not end within {seconds:.0f} s.") from error
         except (aiohttp.ClientError, TypeError) as error:
@@ -130,6 +130,14 @@ def _message(code: str) -> dict[str, Any]:
     }
 
 
+def _died(message: dict[str, Any]) -> bool:
+    states = ("restarting", "autorestarting", "dead")
+    return (
+        message["header"]["msg_type"] == "status"
+        and message["content"]["execution_state"] in states
+    )
+
+
 def _take(message: dict[str, Any], result: CellResult) -> bool:
     """Add a message to the result; whether it was the last one of the cell."""
     content, kind = message["content"], message["header"]["msg_type"]
@@ -139,12 +147,7 @@ def _take(message: dict[str, Any], result: CellResult) -> bool:
         result.text += str(content["data"].get("text/plain", "")) + "\n"
     elif kind == "error":
         result.errors.append(f"{content['ename']}: {content['evalue']}")
-    elif kind == "status" and content["execution_state"] in ("restarting", "dead"):
+    elif _died(message):
         result.errors.append(f"The kernel died. {result.text}".strip())
         return True
     return bool(kind == "status" and content["execution_state"] == "idle")
-
-
-def run(coroutine: Any) -> Any:
-    """Run one coroutine to its end from plain code."""
-    return asyncio.run(coroutine)

@@ -1,0 +1,84 @@
+"""A real Chromium in front of a real VRE."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from pelagos.deployment import ROOT
+from pelagos.images import load_graph
+from playwright.sync_api import Browser, Page, sync_playwright
+from support import Vre
+
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+BROKEN = "pelagos-test/broken:1"
+FLAGS = [
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="session")
+def vre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vre]:
+    """The demonstration VRE, with one more image whose server ends while it starts."""
+    client = docker.from_env()
+    recipe = (
+        f"FROM {load_graph(ROOT)['base'].reference}\n"
+        "USER root\n"
+        "RUN printf '#!/bin/sh\\nsleep 3; exit 3\\n' > /opt/pelagos/bin/pelagos-singleuser\n"
+        "USER jovyan\n"
+    )
+    client.images.build(fileobj=io.BytesIO(recipe.encode()), tag=BROKEN, rm=True)
+    client.close()
+    vre = Vre(
+        tmp_path_factory.mktemp("browser") / "state",
+        f"images: [python, base, {{name: broken, reference: '{BROKEN}', title: Broken}}]\n"
+        "virtual_labs:\n"
+        "- {name: ocean-climate, title: Ocean climate, open: true}\n"
+        "- {name: marine-data-school, title: Marine data school, open: true, images: [python],\n"
+        "   sizes: [small, medium], limits: {cores: 2, memory: 4 GiB}}\n",
+    )
+    try:
+        yield vre.up("--backend", "docker")
+    finally:
+        vre.down()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    program = shutil.which("chromium") or "/usr/bin/chromium"
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=[*FLAGS, *root])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of a person who was never here, on a laptop's screen."""
+    context = browser.new_context(viewport={"width": 1280, "height": 860})
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def shot() -> Callable[[Page, str], None]:
+    """Saves what is seen, to be looked at after the run."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+
+    def save(page: Page, name: str) -> None:
+        page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+    return save
