@@ -11,8 +11,8 @@ from pathlib import Path
 
 import docker
 import pytest
-from pelagos.images import Image, load_graph
 from image_server import LABEL, Hub, Server, Start
+from pelagos.images import Image, load_graph
 
 ROOT = Path(__file__).resolve().parents[2]
 GRAPH = load_graph(ROOT)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from itertools import pairwise
 from types import TracebackType
 from typing import Any, Self
 
-from jupyter_server.services.kernels.connection.base import (
-    deserialize_msg_from_ws_v1,
-)
 from image_server import TOKEN, Server
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
@@ -100,14 +98,15 @@ class Kernel:
         if isinstance(raw, str):
             message: dict[str, Any] = json.loads(raw)
             return message
-        channel, parts = deserialize_msg_from_ws_v1(raw)
-        header, parent, _, content = (json.loads(bytes(part)) for part in parts[:4])
+        count = int.from_bytes(raw[:8], "little")
+        offsets = [int.from_bytes(raw[8 * i : 8 * i + 8], "little") for i in range(1, count + 1)]
+        parts = [raw[begin:end] for begin, end in pairwise(offsets)]
+        header, parent, _, content = (json.loads(part) for part in parts[1:5])
         return {
-            "channel": channel,
+            "channel": parts[0].decode(),
             "header": header,
             "parent_header": parent,
             "content": content,
-            "msg_type": header["msg_type"],
         }
 
     async def run(self, code: str, seconds: float = 60) -> str:

@@ -45,10 +45,11 @@ class PelagosConnection(ZMQChannelsWebsocketConnection):
         # signature, header, parent header, metadata, content
         _, parts = self.session.feed_identities(message)
         # every output passes here: look at the bytes before parsing the JSON
-        if len(parts) < 5 or b'"status"' not in bytes(parts[1]):
+        header: Any = parts[1] if len(parts) > 4 else b""
+        if b'"status"' not in bytes(header):
             return
         parent = self.session.unpack(parts[2])
-        if self.session.unpack(parts[1]).get("msg_type") != "status":
+        if self.session.unpack(header).get("msg_type") != "status":
             return
         if parent.get("msg_type") != "execute_request":
             return
@@ -58,12 +59,12 @@ class PelagosConnection(ZMQChannelsWebsocketConnection):
     def on_kernel_restarted(self) -> None:
         """The kernel died and is about to be started again: say why, then that."""
         self._explain()
-        super().on_kernel_restarted()
+        super().on_kernel_restarted()  # type: ignore[no-untyped-call]
 
     def on_restart_failed(self) -> None:
         """The kernel died too often: say why, then that."""
         self._explain()
-        super().on_restart_failed()
+        super().on_restart_failed()  # type: ignore[no-untyped-call]
 
     def _explain(self) -> None:
         provisioner = self.kernel_manager.provisioner
@@ -73,5 +74,6 @@ class PelagosConnection(ZMQChannelsWebsocketConnection):
             if iopub is not None and not iopub.closed():
                 # what the cell printed before comes before; it also updates what is running
                 iopub.flush()
-            self.write_stderr(explanation(MemoryGroup().limit()), self._running or {})
+            text = explanation(MemoryGroup().limit())
+            self.write_stderr(text, self._running or {})  # type: ignore[no-untyped-call]
         self._running = None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Int
 
 from pelagos_server.memory import MemoryGroup
@@ -33,12 +33,15 @@ class PelagosProvisioner(LocalProvisioner):
         """
         self._kills_at_launch = MemoryGroup().kills()
         info = await super().launch_kernel(cmd, **kwargs)
+        self._mark()
+        return info
+
+    def _mark(self) -> None:
         try:
             Path(f"/proc/{self.pid}/oom_score_adj").write_text(f"{self.oom_score_adj}\n")
         except OSError as error:
             # another system than Linux, or a kernel that has ended already
             self.log.debug("Kernel %s keeps its oom_score_adj: %s", self.kernel_id, error)
-        return info
 
     @property
     def out_of_memory(self) -> bool:

@@ -17,7 +17,7 @@ import gc
 import importlib
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any
 
@@ -81,10 +81,9 @@ def stand_ins(wanted: dict[str, dict[str, Any]]) -> Iterator[None]:
 def load() -> Callable[[], Any]:
     """The main function of `jupyterhub-singleuser`, with JupyterLab imported too."""
     package = _import("jupyterhub.singleuser", _HUB)
-    try:
+    # a server without JupyterLab is for the server to judge
+    with suppress(ImportError):
         _import("jupyterlab.labapp", _LAB)
-    except ImportError:
-        pass  # a server without JupyterLab is for the server to judge
     function: Callable[[], Any] = package.main
     return function
 

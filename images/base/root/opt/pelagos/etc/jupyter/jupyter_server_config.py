@@ -1,6 +1,9 @@
-# Configuration of Jupyter Server in every image. The hub's own settings come by environment and
-# command line and go before these.
-# ruff: noqa: F821
+"""Configuration of Jupyter Server in every image.
+
+The hub's own settings come by environment and command line, and go before these.
+"""
+# ruff: noqa: F821, S108 (get_config is Jupyter's; /tmp is this container's own)
+
 c = get_config()
 
 # A server must start quickly: each extension costs imports. These serve nothing here.
