@@ -181,6 +181,8 @@ class Gate:
         self.path, self._target = path, target
         self._open = threading.Event()
         self._connections: set[socket.socket] = set()
+        self._half: set[socket.socket] = set()
+        self._lock = threading.Lock()
         self._listener: socket.socket | None = None
 
     @property
@@ -226,3 +228,12 @@ class Gate:
             pass  # shut
         with contextlib.suppress(OSError):  # the other direction ended first
             sink.shutdown(socket.SHUT_WR)
+        with self._lock:
+            # each direction ends once; the second one closes both ends
+            if {source, sink} <= self._half:
+                self._half -= {source, sink}
+                self._connections -= {source, sink}
+                source.close()
+                sink.close()
+            else:
+                self._half |= {source, sink}

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pelagos.errors import NotRunningError, StateError
 from pelagos.images import ImageGraph, load_graph
-from pelagos.settings import BackendKind, CommunityImage, Settings, load_settings
+from pelagos.settings import BackendKind, CommunityImage, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 LABEL = "org.pelagos"
@@ -40,12 +40,15 @@ class Facts(BaseModel):
     hub_address: str
     hub_port: int
     proxy_api_port: int
+    # what each image was called when `up` made it ready: a later `git pull` changes recipes, and
+    # a hub that restarts by itself must still find what is there
+    references: dict[str, str] = {}
 
     @property
     def url(self) -> str:
         """Where people go."""
         host = "localhost" if self.bind in ("", "0.0.0.0", "::", "127.0.0.1") else self.bind  # noqa: S104
-        return f"http://{host}:{self.port}/"
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
 
 @dataclass(frozen=True)
@@ -176,8 +179,25 @@ class State:
                 "Run ./pelagos up again: it writes the file anew.",
             ) from error
 
-    def write_facts(self, facts: Facts) -> None:
-        """Keep the decisions of `up`."""
+    def settings(self) -> Settings:
+        """The settings as the last `up` read them; the file itself may be half-edited since.
+
+        Raises NotRunningError if there was none, StateError if another version wrote them.
+        """
+        try:
+            return Settings.model_validate_json((self.folder / "settings.json").read_text())
+        except FileNotFoundError as error:
+            raise NotRunningError(
+                f"The state folder {self.folder} holds no settings.", "Run ./pelagos up again."
+            ) from error
+        except ValidationError as error:
+            raise StateError(
+                f"{self.folder}/settings.json is of another version.", "Run ./pelagos up again."
+            ) from error
+
+    def write(self, facts: Facts, settings: Settings) -> None:
+        """Keep the decisions of `up` and the settings that they were made from."""
+        write_private(self.folder / "settings.json", settings.model_dump_json(indent=1) + "\n")
         write_private(self.facts_file, json.dumps(facts.model_dump(mode="json"), indent=1) + "\n")
 
 
@@ -203,11 +223,14 @@ class Deployment:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The VRE of this state folder. Raises NotRunningError, StateError, SettingsError."""
+        """The VRE of this state folder, as the last `up` left it.
+
+        Raises NotRunningError, StateError, SettingsError.
+        """
         state = State(folder)
         facts = state.facts()
         graph = load_graph(ROOT)
-        return cls(state, facts, load_settings(facts.settings_file, graph.names), graph)
+        return cls(state, facts, state.settings(), graph)
 
     def __deepcopy__(self, memo: Any) -> Self:
         # traitlets copies configuration values once per spawner; this one never changes
@@ -232,7 +255,7 @@ class Deployment:
                     name=image,
                     title=built.recipe.title,
                     description=built.recipe.description,
-                    reference=built.reference,
+                    reference=self.facts.references.get(image, built.reference),
                     read_only_root=built.recipe.read_only_root,
                 )
         return offered

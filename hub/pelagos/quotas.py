@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from pelagos.settings import Size
@@ -38,8 +39,8 @@ class ServerLimits:
 
     @property
     def threads(self) -> int:
-        """How many threads a numerical library should start."""
-        return max(1, int(self.cores))
+        """How many threads a numerical library should start; a part of a core counts as one."""
+        return math.ceil(self.cores)
 
     def environment(self) -> dict[str, str]:
         """Variables that make libraries in the server respect its cores."""

@@ -46,7 +46,7 @@ def test_from_sign_in_to_a_plot_of_real_data(page: Page, vre: Vre, shot: Shot) -
     page.wait_for_url(re.compile(r"/user/ada/lab"))
     page.get_by_role("menuitem", name="File", exact=True).wait_for()
     page.goto(f"{vre.url}/user/ada/lab/tree/tutorials/first-notebook.ipynb")
-    page.get_by_text("idle", exact=False).first.wait_for()
+    page.get_by_text("Kernel status: Idle").first.wait_for(state="attached")
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     # plots arrive as images; the last cell's number says that all have run
@@ -76,10 +76,6 @@ def test_running_out_of_memory_is_told_in_the_cell(page: Page, vre: Vre, shot: S
     sign_in(page, vre, "otto")
     page.get_by_role("button", name="Start").click()
     page.wait_for_url(re.compile(r"/user/otto/lab"))
-    page.get_by_role("region", name="notification").first.wait_for(state="attached")
-    page.wait_for_function(
-        "window.jupyterapp !== undefined || document.querySelector('.jp-Launcher')"
-    )
     page.locator(".jp-LauncherCard", has_text="Python 3").first.click()
     cell = page.locator(".jp-Notebook .cm-content").first
     cell.click()
@@ -121,7 +117,8 @@ def test_a_failed_start_says_why_and_offers_another_try(page: Page, vre: Vre, sh
     sign_in(page, vre, "fay")
     page.get_by_role("radio", name=re.compile("^Broken")).check()
     page.get_by_role("button", name="Start").click()
-    expect(page.get_by_role("heading", name="Your server did not start")).to_be_visible()
+    failed = page.get_by_role("heading", name="Your server did not start")
+    expect(failed).to_be_visible(timeout=30_000)
     expect(page.get_by_role("alert")).to_contain_text("it ended with exit code 3")
     shot(page, "8-failed")
     page.get_by_role("link", name="Choose again").click()

@@ -13,6 +13,7 @@ import pytest
 from pelagos.deployment import ROOT
 from pelagos.errors import PelagosError
 from pelagos.hubconfig.roles import OPERATOR
+from pelagos.images import load_graph
 from pelagos.node.agent import policy_of
 from pelagos.ops import engine
 from pelagos.ops.kernel import Kernel
@@ -20,13 +21,14 @@ from support import Gate, Vre, pelagos, until
 
 pytestmark = pytest.mark.engine
 
+EPHEMERAL = "pelagos-test/ephemeral:1"
 SETTINGS = """
 site: {name: Faults}
 sizes: [{name: small, cores: 1, memory: 512 MiB}]
 images:
   - base
-  - name: not-there
-    reference: registry.invalid/not/there:1
+  - name: ephemeral
+    reference: pelagos-test/ephemeral:1
 virtual_labs: [{name: faults, open: true}]
 servers: {start_timeout: 40 s}
 """
@@ -47,22 +49,12 @@ def vre(tmp_path_factory: pytest.TempPathFactory, gate: Gate) -> Iterator[Vre]:
     """A VRE that reaches the real engine through a gate."""
     env = {**gate.env, **ENGINE_WAIT}
     vre = Vre(tmp_path_factory.mktemp("faults") / "state", SETTINGS, env)
-    # the community image can't be pulled here: what `up` says of it is tested below
-    full = vre.settings.read_text()
-    vre.settings.write_text(full.replace("registry.invalid/not/there:1", _present(vre)))
+    base = engine.connect().images.get(load_graph(ROOT)["base"].reference)
+    base.tag(*EPHEMERAL.split(":"))
     try:
-        vre.up("--backend", "docker")
-        vre.settings.write_text(full)
-        yield vre
+        yield vre.up("--backend", "docker")
     finally:
         vre.down()
-
-
-def _present(vre: Vre) -> str:
-    """Any reference that the engine has, so that `up` has nothing to pull."""
-    from pelagos.images import load_graph
-
-    return load_graph(ROOT)["base"].reference
 
 
 def start(vre: Vre, user: str, **options: str) -> None:
@@ -154,9 +146,6 @@ def test_servers_are_kept_when_the_hub_starts_without_an_engine(vre: Vre, gate: 
     before = ids(vre)
     vre.run("down")
     assert ids(vre) == before, "down leaves people's servers alone"
-    # supervisord alone, as after a reboot: `up` itself would rather start an engine
-    from pelagos.ops import up
-
     done = vre.run("up", "--detach")
     assert done.returncode == 0, done.stderr
     gate.shut()
@@ -169,7 +158,6 @@ def test_servers_are_kept_when_the_hub_starts_without_an_engine(vre: Vre, gate: 
     assert ids(vre) == before
     assert usable(vre, "patience")
     stop(vre, "patience")
-    del up
 
 
 def test_an_engine_that_goes_away_is_told_and_harms_nobody(vre: Vre, gate: Gate) -> None:
@@ -254,23 +242,21 @@ def test_lost_packet_filter_rules_come_back(vre: Vre) -> None:
 def test_a_missing_image_is_told_with_its_mend(vre: Vre) -> None:
     with vre.api() as hub:
         hub.call("POST", "/users/early")
-        # the hub reads the settings when it starts: now they name what is not there
-        os.kill(vre.pid("hub"), signal.SIGTERM)
-        until(lambda: answers(vre), 60)
-        with pytest.raises(PelagosError, match=r"not on this machine yet.*pelagos build not-there"):
-            hub.call("POST", "/users/early/server", {"image": "not-there"})
+        engine.connect().images.remove(EPHEMERAL)
+        with pytest.raises(PelagosError, match=r"not on this machine yet.*pelagos build ephemeral"):
+            hub.call("POST", "/users/early/server", {"image": "ephemeral"})
         hub.call("DELETE", "/users/early")
     assert vre.containers() == []
 
 
 def test_an_image_that_cannot_be_pulled_stops_up_with_a_sentence(tmp_path: Path) -> None:
     settings = tmp_path / "pelagos.yaml"
-    settings.write_text(SETTINGS)
+    settings.write_text(SETTINGS.replace("pelagos-test/", "registry.invalid/"))
     done = pelagos(
         "up", "--detach", "--state", tmp_path / "state", "--settings", settings, "--port", "18999"
     )
     assert done.returncode == 1
-    assert "registry.invalid/not/there:1 can't be pulled" in done.stderr
+    assert "registry.invalid/ephemeral:1 can't be pulled" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -117,7 +117,8 @@ def test_the_config_file_stays_short(root: Path) -> None:
 
 
 def test_facts_are_written_and_read_back(deployment: Deployment) -> None:
-    deployment.state.write_facts(deployment.facts)
+    deployment.state.write(deployment.facts, deployment.settings)
     assert deployment.state.facts() == deployment.facts
+    assert deployment.state.settings() == deployment.settings
     assert json.loads(deployment.state.facts_file.read_text())["port"] == 8000
     assert deployment.state.facts_file.stat().st_mode & 0o777 == 0o600

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from pelagos.ops.packages import AptMirror, apt_mirror
+from pelagos.ops.packages import AptMirror, apt_mirror, is_debian
 
 
 def configured(tmp_path: Path, files: dict[str, str]) -> AptMirror | None:
@@ -8,7 +8,7 @@ def configured(tmp_path: Path, files: dict[str, str]) -> AptMirror | None:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return apt_mirror(tmp_path)
+    return apt_mirror(tmp_path, debian=True)
 
 
 def test_the_mirror_is_read_from_deb822_sources(tmp_path: Path) -> None:
@@ -52,7 +52,25 @@ def test_another_vendors_repository_is_not_taken_for_debian(tmp_path: Path) -> N
 
 
 def test_a_machine_without_apt_has_no_mirror(tmp_path: Path) -> None:
-    assert apt_mirror(tmp_path / "nothing") is None
+    assert apt_mirror(tmp_path / "nothing", debian=True) is None
+
+
+def test_the_archive_of_a_relative_is_not_debians(tmp_path: Path) -> None:
+    (tmp_path / "sources.list").write_text(
+        "deb http://archive.example.org/ubuntu noble main\n"
+        "deb http://archive.example.org/ubuntu noble-updates main\n"
+    )
+    assert apt_mirror(tmp_path, debian=False) is None
+    release = tmp_path / "os-release"
+    release.write_text('NAME="Ubuntu"\nID=ubuntu\nID_LIKE=debian\n')
+    assert not is_debian(release)
+    release.write_text("ID=debian\nVERSION_ID=12\n")
+    assert is_debian(release)
+
+
+def test_credentials_of_a_mirror_do_not_reach_an_image() -> None:
+    mirror = AptMirror("https://me:secret@mirror.example.org/debian", "")
+    assert mirror.without_credentials().archive == "https://mirror.example.org/debian"
 
 
 def test_sources_for_another_release_name_its_updates() -> None:

@@ -33,6 +33,10 @@ SCRATCH = "/tmp"  # noqa: S108 - a path in the container, where it is a volume o
 # Everything JupyterLab or a kernel writes at start goes to the server's own disk, so that a full
 # or read-only home stops neither. From the environment, so that it holds for foreign images too.
 SCRATCH_ENVIRONMENT = {
+    # without it Jupyter does not start on a read-only home
+    "JUPYTER_CONFIG_DIR": f"{SCRATCH}/pelagos/config",
+    # people's preferences stay in their home
+    "JUPYTERLAB_SETTINGS_DIR": f"{HOME}/.jupyter/lab/user-settings",
     "JUPYTER_RUNTIME_DIR": f"{SCRATCH}/pelagos/runtime",
     "JUPYTERLAB_WORKSPACES_DIR": f"{SCRATCH}/pelagos/workspaces",
     "IPYTHONDIR": f"{SCRATCH}/pelagos/ipython",
@@ -262,8 +266,10 @@ class ServerMixin(Configurable):  # type: ignore[misc] # traitlets is untyped
         """
         # the full path of the hub's own test: its first try then succeeds at once
         url = f"http://{host}:{port}{self.server.base_url}api"
+        # plain HTTP: loading certificates would cost more than all the requests (verify=False)
         wait, looked = 0.05, time.monotonic()
-        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+        client = httpx.AsyncClient(timeout=5, trust_env=False, verify=False)  # noqa: S501
+        async with client:
             while True:
                 try:
                     response = await client.get(url)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import docker
 import docker.errors
+import httpx
 import requests.exceptions
 from dockerspawner import DockerSpawner
 from jupyterhub.spawner import SpawnException
@@ -25,6 +26,7 @@ from pelagos.volumes import home_volume
 logger = logging.getLogger(__name__)
 
 ENGINE_THREADS = 16
+AGENT_TIMEOUT = 10  # seconds
 ENGINE_TIMEOUT = 60  # seconds for one call
 STOP_TIMEOUT = 10  # seconds for JupyterLab to end its kernels before it is killed
 
@@ -125,7 +127,8 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
         return obj
 
     async def prepare(self, spec: ServerSpec) -> None:
-        """The image must be there: nothing is pulled or built while a person waits."""
+        """Image and isolation must be there: nothing is pulled or built while a person waits."""
+        await self._isolated()
         try:
             await self.docker("inspect_image", spec.reference)
         except docker.errors.NotFound as error:
@@ -139,6 +142,24 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
         except EngineError as error:
             raise unreachable(error) from error
         await super().prepare(spec)
+
+    async def _isolated(self) -> None:
+        """No server without the rules that keep it apart: this check fails closed."""
+        transport = httpx.AsyncHTTPTransport(uds=str(self.deployment.agent_socket))
+        try:
+            async with httpx.AsyncClient(transport=transport, timeout=AGENT_TIMEOUT) as client:
+                reason = (await client.get("http://agent/health")).json()["reason"]
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            reason = f"the node agent does not answer: {error!r}"
+        if reason:
+            raise SpawnException(
+                "The rules that keep servers apart from each other are not in place, so yours was "
+                "not started. Try again in a minute; an administrator can look with "
+                "./pelagos doctor.",
+                reason="Not isolated",
+                log_message=f"not isolated: {reason}",
+                status_code=503,
+            )
 
     async def launch(self, spec: ServerSpec) -> tuple[str, int]:
         """Create and start the container."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from jupyterhub.spawner import SimpleLocalProcessSpawner, SpawnException, set_user_setuid
 
-from pelagos.backends.base import SCRATCH, ServerMixin, ServerSpec
+from pelagos.backends.base import HOME, SCRATCH, ServerMixin, ServerSpec
 from pelagos.deployment import ROOT, Deployment
 from pelagos.volumes import safe_name
 
@@ -52,7 +52,7 @@ class PelagosProcessSpawner(ServerMixin, SimpleLocalProcessSpawner):  # type: ig
         if not Path(self.cmd[0]).exists():
             raise SpawnException(
                 f"The image {spec.image!r} has no Python environment on this machine. Choose "
-                f"another one, or ask an administrator to run: ./pelagos build {spec.image}",
+                "another one, or ask an administrator to run ./pelagos up again, which makes it.",
                 reason="Image missing",
                 status_code=503,
             )
@@ -86,7 +86,7 @@ class PelagosProcessSpawner(ServerMixin, SimpleLocalProcessSpawner):  # type: ig
         """Scratch folders below the state folder: there is no container with its own /tmp."""
         scratch = str(self._scratch())
         own = {
-            name: value.replace(SCRATCH, scratch, 1)
+            name: value.replace(SCRATCH, scratch, 1).replace(HOME, self.home_dir, 1)
             for name, value in super().server_environment().items()
         }
         bin_folder = str(environment_of(self.spec.image) / "bin")

@@ -80,6 +80,8 @@ def told(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except PelagosError as error:
+            if kwargs.get("json"):
+                print_json({"ok": False, "error": str(error), "mend": error.mend, "steps": []})
             err.print(f"[red]pelagos:[/] {error}", markup=True, style=None)
             if error.mend:
                 err.print(f"         {error.mend}")

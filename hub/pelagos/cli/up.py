@@ -11,6 +11,7 @@ import typer
 
 from pelagos.cli.console import Progress, SettingsOption, StateOption, out, state_of
 from pelagos.deployment import Deployment, Facts, State
+from pelagos.ops import groups
 from pelagos.ops import up as ops
 from pelagos.settings import BackendKind
 
@@ -45,7 +46,10 @@ def up(
         deployment = ops.prepare(request, folder, progress)
         process = ops.start(deployment, foreground=not detach)
         try:
+            ops.wait_isolated(deployment)
             ops.wait_ready(deployment, progress)
+            for withdrawn in groups.withdraw(deployment):
+                progress.notice(f"withdrawn, as the settings say: {withdrawn}")
         except BaseException:
             ops.down(folder, servers=False, reporter=progress)
             raise
@@ -58,7 +62,9 @@ def _print_access(facts: Facts, state: State) -> None:
     out.print(f"\nPelagos runs at [bold]{facts.url}[/]  (backend: {facts.backend})")
     out.print("Sign in with any user name and the password")
     out.print(f"  [bold]{state.password('user-password', 3)}[/]")
-    out.print(f"As administrator ([bold]admin[/]): the password in {state.secrets}/admin-password")
+    if admins := state.settings().authentication.admins:
+        names = " or ".join(admins)
+        out.print(f"As administrator ({names}): the password in {state.secrets}/admin-password")
     out.print("Stop it with ./pelagos down; look at it with ./pelagos status.\n")
 
 

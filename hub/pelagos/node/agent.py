@@ -36,46 +36,69 @@ def policy_of(deployment: Deployment) -> firewall.Policy:
     )
 
 
-async def _keep(policy: firewall.Policy) -> None:
-    """Set the rules again whenever they are not as they should be."""
-    while True:
+class Keeper:
+    """Sets the rules again whenever they are not as they should be."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self.wrong = "the rules were not set yet"
+
+    def set(self) -> list[str]:
+        """Set the rules now; what was missing. Raises NetworkError."""
         try:
-            for reason in await asyncio.to_thread(firewall.apply, policy):
-                logger.warning("Packet filter: %s; set again", reason)
+            # the policy anew each time: the host's resolvers may change
+            found = firewall.apply(policy_of(self._deployment))
         except NetworkError as error:
-            logger.error("Packet filter: %s", error.sentence)
-        await asyncio.sleep(CHECK_SECONDS)
+            self.wrong = error.sentence
+            raise
+        self.wrong = ""
+        return found
+
+    async def run(self) -> None:
+        """Look every few seconds, for ever."""
+        while True:
+            try:
+                for reason in await asyncio.to_thread(self.set):
+                    logger.warning("Packet filter: %s; set again", reason)
+            except NetworkError as error:
+                logger.error("Packet filter: %s", error.sentence)
+            await asyncio.sleep(CHECK_SECONDS)
 
 
-def make_app(policy: firewall.Policy) -> FastAPI:
+def make_app(deployment: Deployment) -> FastAPI:
     """The agent's API for one node."""
+
+    keeper = Keeper(deployment)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        keeper = asyncio.create_task(_keep(policy))
+        task = asyncio.create_task(keeper.run())
         yield
-        keeper.cancel()
+        task.cancel()
 
     app = FastAPI(title="Pelagos node agent", lifespan=lifespan)
 
     @app.get("/health")
     def health() -> dict[str, Any]:
-        """Whether the agent lives."""
-        return {"ok": True, "pid": os.getpid()}
+        """Whether servers may start: how the rules were at the last look. Cheap."""
+        return {"ok": not keeper.wrong, "reason": keeper.wrong}
 
     @app.get("/network")
     def network(response: Response) -> dict[str, Any]:
         """Whether all packet-filter rules stand; 503 and the reasons if not."""
-        wrong = firewall.missing(policy)
+        try:
+            wrong = firewall.missing(policy_of(deployment))
+        except NetworkError as error:
+            wrong = [error.sentence]
         if wrong:
             response.status_code = 503
-        return {"ok": not wrong, "bridge": policy.bridge, "missing": wrong}
+        return {"ok": not wrong, "bridge": deployment.bridge, "missing": wrong}
 
     @app.put("/network")
     def set_network(response: Response) -> dict[str, Any]:
         """Set every packet-filter rule now. Safe to repeat."""
         try:
-            return {"ok": True, "set": firewall.apply(policy)}
+            return {"ok": True, "set": keeper.set()}
         except NetworkError as error:
             response.status_code = 500
             return {"ok": False, "reason": error.sentence}
@@ -90,7 +113,7 @@ def main() -> None:
     socket = Path(deployment.agent_socket)
     socket.unlink(missing_ok=True)
     os.umask(0o077)  # the socket is for the hub's own account
-    uvicorn.run(make_app(policy_of(deployment)), uds=str(socket), log_level="warning")
+    uvicorn.run(make_app(deployment), uds=str(socket), log_level="warning")
 
 
 if __name__ == "__main__":

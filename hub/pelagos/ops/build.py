@@ -72,10 +72,7 @@ def build(
     made = []
     community = {i.name: i for i in settings.images if isinstance(i, CommunityImage)}
     for name in names:
-        if name in community:
-            pull(client, community[name].reference, reporter)
-            made.append(community[name].reference)
-        elif name not in graph:
+        if name not in community and name not in graph:
             raise BuildError(
                 f"There is no image {name!r}.",
                 f"Known: {', '.join([*graph.names, *community])}.",
@@ -88,6 +85,10 @@ def build(
             parent = image.parent.reference if image.parent else base(client, graph, log, reporter)
             _build_one(image, parent, graph.debian, log, reporter, no_cache=force)
             made.append(image.reference)
+    for name in names:
+        if name in community:
+            pull(client, community[name].reference, reporter)
+            made.append(community[name].reference)
     return made
 
 
@@ -164,7 +165,9 @@ def _debootstrap(
         shutil.rmtree(root / "var/lib/apt/lists", ignore_errors=True)
         (root / "var/lib/apt/lists/partial").mkdir(parents=True)
         (root / "var/cache/apt/archives/partial").mkdir(parents=True)
-        (root / "etc/apt/sources.list").write_text(mirror.sources(debian.suite))
+        (root / "etc/apt/sources.list").write_text(
+            mirror.without_credentials().sources(debian.suite)
+        )
         (root / "etc/hostname").unlink(missing_ok=True)
         (root / "etc/resolv.conf").write_text("")
         tar = subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
@@ -200,7 +203,7 @@ def docker_program() -> str:
 
 
 def ca_bundle() -> str:
-    """PEM certificates that builds trust on top of Debian's: PELAGOS_BUILD_CA, or this host's.
+    """PEM certificates that builds trust: PELAGOS_BUILD_CA, or this host's own bundle.
 
     A machine behind a TLS-inspecting proxy has the proxy's certificate in its own bundle.
     """

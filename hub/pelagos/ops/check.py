@@ -241,7 +241,7 @@ def limits(run: Run) -> str:
             ("the set of capabilities", int(seen["capabilities"], 16), 0),
             ("the bounding set", int(seen["bounding"], 16), 0),
             ("no_new_privs", seen["no_new_privileges"], "1"),
-            ("the user id", seen["uid"], 1000),
+            ("root", seen["uid"] == 0, False),
             ("a writable root", seen["root_writable"], not run.spec.read_only_root),
             ("a Docker socket inside", seen["docker_socket"], False),
         )

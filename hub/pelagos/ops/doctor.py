@@ -23,7 +23,7 @@ from pelagos.deployment import ROOT, Deployment, State
 from pelagos.errors import EngineError, NotRunningError, PelagosError, SettingsError
 from pelagos.images import ImageGraph, load_graph
 from pelagos.ops import build, engine, packages, supervise
-from pelagos.ops.up import DEFAULT_PORT, last_facts
+from pelagos.ops.up import DEFAULT_BIND, DEFAULT_PORT, check_port, last_facts
 from pelagos.services.reconciler import read_reports
 from pelagos.settings import BackendKind, Settings, load_settings
 from pelagos.units import format_bytes, format_cores
@@ -60,6 +60,7 @@ class Patient:
     graph: ImageGraph
     settings: Settings | None
     settings_error: SettingsError | None
+    bind: str
     port: int
     runs: bool
     backend: BackendKind
@@ -81,6 +82,7 @@ def patient(state: State, settings_file: Path | None) -> Patient:
         graph=graph,
         settings=settings,
         settings_error=wrong,
+        bind=facts.bind if facts else DEFAULT_BIND,
         port=facts.port if facts else DEFAULT_PORT,
         runs=bool(supervise.processes(state)),
         backend=facts.backend if facts else BackendKind.AUTO,
@@ -95,7 +97,8 @@ def look_at_settings(found: Patient) -> Iterator[Finding]:
             "settings",
             Level.ERROR,
             str(found.settings_error),
-            "Correct the lines named; docs/reference/settings.md lists every key.",
+            found.settings_error.mend
+            or "Correct the lines named; docs/reference/settings.md lists every key.",
         )
     else:
         yield Finding("settings", Level.OK, where)
@@ -188,19 +191,12 @@ def look_at_ports(found: Patient) -> Iterator[Finding]:
     if found.runs:
         yield Finding("port", Level.OK, f"{found.port}: the VRE listens")
         return
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("0.0.0.0", found.port))  # noqa: S104 - only a try
-        except OSError as error:
-            yield Finding(
-                "port",
-                Level.ERROR,
-                f"{found.port} can't be used: {error.strerror}",
-                "Give another one: ./pelagos up --port N.",
-            )
-        else:
-            yield Finding("port", Level.OK, f"{found.port} is free")
+    try:
+        check_port(found.bind, found.port)
+    except PelagosError as error:
+        yield Finding("port", Level.ERROR, str(error), error.mend)
+    else:
+        yield Finding("port", Level.OK, f"{found.port} is free")
 
 
 def look_at_images(found: Patient) -> Iterator[Finding]:

@@ -37,7 +37,10 @@ def install(packages: list[str], reporter: Reporter) -> None:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise PelagosError(f"apt-get took more than {_TIMEOUT} s and was ended.") from error
+            raise PelagosError(
+                f"apt-get took more than {_TIMEOUT} s and was ended.",
+                "Is this machine's Debian mirror reachable? Try apt-get update by hand.",
+            ) from error
         if first is command and done.returncode == 0:
             return
         reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no reason given"
@@ -53,6 +56,12 @@ class AptMirror:
 
     archive: str
     security: str
+
+    def without_credentials(self) -> AptMirror:
+        """The same mirror as it may stand in an image."""
+        return AptMirror(
+            *(re.sub(r"//[^/@]*@", "//", url) for url in (self.archive, self.security))
+        )
 
     def sources(self, suite: str) -> str:
         """One-line-style sources for a Debian release."""
@@ -90,12 +99,20 @@ def _entries(folder: Path) -> list[tuple[list[str], list[str]]]:
     return entries
 
 
-def apt_mirror(folder: Path = Path("/etc/apt")) -> AptMirror | None:
+def is_debian(os_release: Path = Path("/etc/os-release")) -> bool:
+    """Whether this machine itself is Debian, whose mirror also serves its other releases."""
+    return os_release.is_file() and "\nID=debian\n" in f"\n{os_release.read_text()}\n"
+
+
+def apt_mirror(folder: Path = Path("/etc/apt"), *, debian: bool | None = None) -> AptMirror | None:
     """The Debian mirror in this machine's apt configuration; None where there is none.
 
-    Other vendors' repositories are told apart by their suites: Debian's archive serves
-    `<release>-updates` too, its security archive `<release>-security`.
+    Other vendors' repositories are told apart by their suites: a distribution's archive serves
+    `<release>-updates` too, its security archive `<release>-security`. On a relative of Debian
+    (`debian` false) that archive is the relative's own.
     """
+    if not (is_debian() if debian is None else debian):
+        return None
     archive = security = ""
     entries = _entries(folder)
     updates = {u for uris, suites in entries for u in uris if any("-updates" in s for s in suites)}

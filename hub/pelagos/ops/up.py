@@ -21,15 +21,19 @@ import psutil
 
 from pelagos.backends.process import ACCOUNT
 from pelagos.deployment import ROOT, STATE_VARIABLE, Deployment, Facts, State
-from pelagos.errors import EngineError, NotRunningError, PelagosError, StateError
+from pelagos.errors import EngineError, NetworkError, NotRunningError, PelagosError, StateError
 from pelagos.images import ImageGraph, load_graph
+from pelagos.node import firewall
+from pelagos.node.agent import policy_of
 from pelagos.ops import build, engine, supervise
 from pelagos.ops.hubapi import HubApi
 from pelagos.ops.report import Reporter
 from pelagos.settings import BackendKind, Settings, load_settings
 
 DEFAULT_PORT = 8000
+DEFAULT_BIND = "0.0.0.0"  # noqa: S104 - people come from outside
 READY_SECONDS = 120
+ISOLATED_SECONDS = 30
 DOWN_SECONDS = 60
 PROCESS_NOTICE = (
     "Servers run as local processes: nothing keeps people apart from each other or from this "
@@ -121,8 +125,8 @@ def prepare(request: Request, state: State, reporter: Reporter) -> Deployment:
     if last:
         clear_leftovers(state, last)
     port = request.port or (last.port if last else DEFAULT_PORT)
-    bind = request.bind or (last.bind if last else "0.0.0.0")  # noqa: S104 - people come from outside
-    _check_port(bind, port)
+    bind = request.bind or (last.bind if last else DEFAULT_BIND)
+    check_port(bind, port)
     if supervise.ensure_proxy():
         reporter.step("Installed the proxy (configurable-http-proxy)")
     own = last.model_dump() if last else {"hub_port": 0, "proxy_api_port": 0}
@@ -141,16 +145,18 @@ def prepare(request: Request, state: State, reporter: Reporter) -> Deployment:
     if backend is BackendKind.DOCKER:
         facts = facts.model_copy(update={"hub_address": _prepare_docker(deployment, reporter)})
     else:
-        _prepare_processes(settings, graph, state, reporter)
+        settings = _prepare_processes(settings, graph, state, reporter)
+    references = {image.name: image.reference for image in graph}
     facts = facts.model_copy(
         update={
             # running servers know the hub's port: it never changes
             "hub_port": facts.hub_port or _free_port(facts.hub_address, 8081),
             "proxy_api_port": _free_port("127.0.0.1", facts.proxy_api_port or 8001),
+            "references": references,
         }
     )
-    _check_port(facts.hub_address, facts.hub_port)
-    state.write_facts(facts)
+    check_port(facts.hub_address, facts.hub_port)
+    state.write(facts, settings)
     return Deployment(state, facts, settings, graph)
 
 
@@ -164,6 +170,11 @@ def choose_backend(
     wanted = request.backend or settings.backend
     if wanted is not BackendKind.PROCESS:
         try:
+            if os.geteuid() != 0:
+                raise EngineError(
+                    "Only root can set the packet-filter rules that keep containers apart.",
+                    "Run ./pelagos up as root for the docker backend.",
+                )
             engine.ensure(state.logs / "dockerd.log", reporter)
         except PelagosError as error:
             if wanted is BackendKind.DOCKER:
@@ -189,16 +200,38 @@ def _prepare_docker(deployment: Deployment, reporter: Reporter) -> str:
 
 def _prepare_processes(
     settings: Settings, graph: ImageGraph, state: State, reporter: Reporter
-) -> None:
+) -> Settings:
+    """Environments and homes; the settings without what needs an engine."""
+    offered = []
     for image in settings.images:
-        if isinstance(image, str) and graph[image].requirements:
-            build.build_environment(graph[image], reporter)
+        name = image if isinstance(image, str) else image.name
+        if name in graph and graph[name].requirements:
+            build.build_environment(graph[name], reporter)
+            offered.append(name)
         else:
-            name = image if isinstance(image, str) else image.name
             reporter.notice(f"The image {name!r} needs a container engine and is not offered.")
     state.homes.mkdir(mode=0o711, exist_ok=True)
     if os.geteuid() == 0:
         _prepare_account(state, reporter)
+    return offering_only(settings, offered)
+
+
+def offering_only(settings: Settings, names: list[str]) -> Settings:
+    """The settings with these images only, and with the virtual labs that they leave.
+
+    Raises StateError if nothing is left.
+    """
+    labs = []
+    for virtual_lab in settings.virtual_labs:
+        images = [name for name in virtual_lab.images if name in names]
+        if images or not virtual_lab.images:
+            labs.append(virtual_lab.model_copy(update={"images": images}))
+    if not labs or not names:
+        raise StateError(
+            "No image of these settings can run without a container engine.",
+            "Install Docker (as root: ./pelagos up does it), or configure the image python.",
+        )
+    return settings.model_copy(update={"images": names, "virtual_labs": labs})
 
 
 def _prepare_account(state: State, reporter: Reporter) -> None:
@@ -234,7 +267,7 @@ def _prepare_account(state: State, reporter: Reporter) -> None:
         )
 
 
-def _check_port(address: str, port: int) -> None:
+def check_port(address: str, port: int) -> None:
     """Raise PelagosError if something listens there."""
     try:
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
@@ -277,7 +310,7 @@ def _free_port(address: str, preferred: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise PelagosError(f"No free port on {address}.")
+    raise PelagosError(f"No free port on {address}.", "Stop something that listens there.")
 
 
 def start(deployment: Deployment, *, foreground: bool) -> subprocess.Popen[bytes] | None:
@@ -327,12 +360,35 @@ def clear_leftovers(state: State, facts: Facts) -> int:
     return ended
 
 
+def wait_isolated(deployment: Deployment) -> None:
+    """Wait until the packet-filter rules stand. Raises NetworkError: servers would be open."""
+    if deployment.facts.backend is not BackendKind.DOCKER:
+        return
+    deadline = time.monotonic() + ISOLATED_SECONDS
+    reason = "the node agent does not answer"
+    transport = httpx.HTTPTransport(uds=str(deployment.agent_socket))
+    with httpx.Client(transport=transport, timeout=30) as client:
+        while time.monotonic() < deadline:
+            try:
+                answer = client.put("http://agent/network").json()
+            except (httpx.HTTPError, ValueError):
+                time.sleep(0.1)  # not listening yet
+                continue
+            if answer["ok"]:
+                return
+            reason = answer["reason"]
+            time.sleep(1)
+    raise NetworkError(
+        f"People's servers can't be kept apart, so nothing was started: {reason}",
+        f"The agent's log: {deployment.state.logs}/agent.log",
+    )
+
+
 def wait_ready(deployment: Deployment, reporter: Reporter) -> float:
     """Wait until people can sign in; seconds it took. Raises PelagosError with the hub's log."""
     began = time.monotonic()
     facts = deployment.facts
-    host = "127.0.0.1" if facts.bind in ("0.0.0.0", "::", "") else facts.bind  # noqa: S104
-    url = f"http://{host}:{facts.port}/hub/health"
+    url = f"{facts.url}hub/health"
     reporter.step("Starting the hub")
     while True:
         try:
@@ -369,7 +425,10 @@ def down(state: State, *, servers: bool, reporter: Reporter) -> list[str]:
     if not runs:
         if stopped or clear_leftovers(state, facts):
             return stopped
-        raise NotRunningError(f"No VRE runs on the state folder {state.folder}.")
+        raise NotRunningError(
+            f"No VRE runs on the state folder {state.folder}.",
+            "Nothing to stop; name another folder with --state DIR if you meant that.",
+        )
     # before the end: later nobody knows its number
     pid_file = state.run / "supervisor.pid"
     pid = int(pid_file.read_text()) if pid_file.exists() else 0
@@ -382,7 +441,18 @@ def down(state: State, *, servers: bool, reporter: Reporter) -> list[str]:
                 f"The supervisor (process {pid}) does not end.", "Look into its log, or kill it."
             )
         time.sleep(0.1)
+    if servers and facts.backend is BackendKind.DOCKER:
+        _remove_network(Deployment.load(state.folder), reporter)
     return stopped
+
+
+def _remove_network(deployment: Deployment, reporter: Reporter) -> None:
+    """With the last server its network and rules go too; the next `up` makes them again."""
+    try:
+        engine.remove_network(engine.connect(), deployment)
+        firewall.remove(policy_of(deployment))
+    except PelagosError as error:
+        reporter.notice(error.sentence)
 
 
 def _is_supervisor(pid: int) -> bool:

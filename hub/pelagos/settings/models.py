@@ -138,7 +138,7 @@ class BackendKind(StrEnum):
 
 
 def _network(text: str) -> str:
-    return str(ipaddress.ip_network(text))
+    return str(ipaddress.IPv4Network(text))
 
 
 class Network(Model):
@@ -147,7 +147,7 @@ class Network(Model):
     allow: list[Annotated[str, AfterValidator(_network)]] = Field(
         [],
         description=(
-            "Private networks that servers may reach all the same, in CIDR notation, such as "
+            "Private networks that servers may reach all the same, in IPv4 CIDR notation, such as "
             "a data server's `10.20.0.0/24`."
         ),
     )
