@@ -219,3 +219,15 @@ def test_a_start_costs_little_cpu_time(start: Start) -> None:
         server.close()
     # 0.53 CPU-seconds where this was written, 1.6 for a plain image there
     assert statistics.median(costs) < 0.9, costs
+
+
+def test_a_persons_own_packages_are_found_and_cannot_replace_the_images(server: Server) -> None:
+    site = server.python("import site; print(site.getusersitepackages())").strip()
+    assert site.startswith("/home/jovyan/.local/")
+    assert server.run("printenv", "PIP_USER").strip() == "1"
+    server.run("mkdir", "-p", site)
+    server.put(f"{site}/mine.py", "value = 42")
+    server.put(f"{site}/jupyterlab.py", "raise RuntimeError('not the image\'s')")
+    assert server.python("import mine; print(mine.value)").strip() == "42"
+    where = server.python("import jupyterlab; print(jupyterlab.__file__)")
+    assert where.startswith("/opt/pelagos/")

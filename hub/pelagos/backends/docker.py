@@ -209,7 +209,13 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
         if not self.object_id:
             return 0
         try:
-            return await super().poll()
+            status = await super().poll()
+            if status is not None and self.object_id:
+                # JupyterHub does not stop what has ended by itself; the container has told why
+                logger.warning("%s has ended: %s", self.object_name, await self.ended())
+                await self.remove_object()
+                await self.get_object()  # finds nothing, and forgets the container's id
+            return status
         except EngineError as error:
             logger.warning("The engine does not answer; %s counts as running", self.object_name)
             logger.debug("%s", error)
@@ -223,6 +229,16 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
             await super().stop(now)
         except EngineError as error:
             raise unreachable(error) from error
+
+    async def remove_object(self) -> None:
+        """Remove the container with its temporary files, running or not."""
+        try:
+            await self.docker("remove_container", self.object_id, v=True, force=True)
+        except docker.errors.NotFound:
+            logger.debug("%s was removed before", self.object_name)
+        except docker.errors.APIError as error:
+            if error.status_code != 409:  # somebody else is removing it now
+                raise
 
     async def stop_object(self) -> None:
         """Let JupyterLab end its kernels, then insist."""

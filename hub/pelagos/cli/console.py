@@ -12,6 +12,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from pelagos.deployment import State, default_state
 from pelagos.errors import PelagosError
@@ -55,16 +56,16 @@ class Progress:
 
     def step(self, message: str) -> None:
         """See Reporter."""
-        self._line(f"[bold]{time.monotonic() - self._began:6.1f} s[/]  {message}")
+        self._line(f"[bold]{time.monotonic() - self._began:6.1f} s[/]  {escape(message)}")
 
     def detail(self, message: str) -> None:
         """See Reporter."""
         if err.is_terminal:
-            err.print(f"          [dim]{message[:100]}[/]", end="\r")
+            err.print(f"          [dim]{escape(message[:100])}[/]", end="\r")
 
     def notice(self, message: str) -> None:
         """See Reporter."""
-        self._line(f"[yellow]note:[/] {message}")
+        self._line(f"[yellow]note:[/] {escape(message)}")
 
     def _line(self, message: str) -> None:
         if err.is_terminal:
@@ -82,9 +83,10 @@ def told(command: Callable[P, R]) -> Callable[P, R]:
         except PelagosError as error:
             if kwargs.get("json"):
                 print_json({"ok": False, "error": str(error), "mend": error.mend, "steps": []})
-            err.print(f"[red]pelagos:[/] {error}", markup=True, style=None)
+            # an error's text may hold anything, square brackets too
+            err.print(f"[red]pelagos:[/] {escape(str(error))}")
             if error.mend:
-                err.print(f"         {error.mend}")
+                err.print(f"         {escape(error.mend)}")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             raise typer.Exit(130) from None

@@ -44,5 +44,6 @@ def update_proxy(c: Config, deployment: Deployment) -> None:
     c.ConfigurableHTTPProxy.should_start = False
     c.ConfigurableHTTPProxy.auth_token = deployment.state.secret("proxy")
     c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{deployment.facts.proxy_api_port}"
-    # routes of a proxy that was killed come back within seconds
-    c.JupyterHub.proxy_check_interval = 5
+    # with the activity the hub also compares routes: those of a proxy that was killed come back
+    # within seconds, not the default's 5 minutes
+    c.JupyterHub.last_activity_interval = 5

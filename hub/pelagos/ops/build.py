@@ -336,5 +336,9 @@ def build_environment(image: Image, reporter: Reporter) -> Path:
                 f"The environment of image {image.name} can't be made: {done.stderr.strip()}",
                 "Is the package index of this machine (pip config) reachable?",
             )
+    # of an image's configuration only what keeps JupyterLab from asking the internet for news
+    page = Path("etc", "jupyter", "labconfig", "page_config.json")
+    (folder / page).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "images" / "base" / "root" / "opt" / "pelagos" / page, folder / page)
     stamp.write_text(image.fingerprint)
     return folder

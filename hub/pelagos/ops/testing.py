@@ -38,6 +38,8 @@ def run(*, fast: bool, arguments: list[str], reporter: Reporter) -> int:
 def _prepare(reporter: Reporter) -> None:
     """Packages, engine and images that the tests need. Raises PelagosError."""
     wanted = sorted({package for program, package in NEEDED.items() if not shutil.which(program)})
+    if not _has_venv("/usr/bin/python3"):  # an ordinary user's, in the tests
+        wanted.append("python3-venv")
     if wanted:
         if not packages.can_install():
             raise PelagosError(
@@ -56,6 +58,16 @@ def _prepare(reporter: Reporter) -> None:
         except PelagosError as error:
             sys.stderr.write("".join(log.read_text().splitlines(keepends=True)[-60:]))
             raise PelagosError(str(error), f"{error.mend} Or run with --fast.") from error
+
+
+def _has_venv(python: str) -> bool:
+    try:
+        done = subprocess.run(
+            [python, "-c", "import venv, ensurepip"], capture_output=True, timeout=60, check=False
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
 
 
 def bench(name: str, arguments: list[str], reporter: Reporter) -> int:

@@ -6,7 +6,6 @@ import errno
 import fcntl
 import os
 import pwd
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +18,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from pelagos.backends.process import ACCOUNT
+from pelagos.backends.process import ACCOUNT, environment_of
 from pelagos.deployment import ROOT, STATE_VARIABLE, Deployment, Facts, State
 from pelagos.errors import EngineError, NetworkError, NotRunningError, PelagosError, StateError
 from pelagos.images import ImageGraph, load_graph
@@ -211,8 +210,8 @@ def _prepare_processes(
         else:
             reporter.notice(f"The image {name!r} needs a container engine and is not offered.")
     state.homes.mkdir(mode=0o711, exist_ok=True)
-    if os.geteuid() == 0:
-        _prepare_account(state, reporter)
+    if os.geteuid() == 0 and offered:
+        _prepare_account(state, offered[0], reporter)
     return offering_only(settings, offered)
 
 
@@ -234,7 +233,7 @@ def offering_only(settings: Settings, names: list[str]) -> Settings:
     return settings.model_copy(update={"images": names, "virtual_labs": labs})
 
 
-def _prepare_account(state: State, reporter: Reporter) -> None:
+def _prepare_account(state: State, image: str, reporter: Reporter) -> None:
     """As root, people's servers run under an account of their own, never as root."""
     try:
         pwd.getpwnam(ACCOUNT)
@@ -248,9 +247,9 @@ def _prepare_account(state: State, reporter: Reporter) -> None:
     # the account must pass through the state folder, not read it
     state.folder.chmod(0o711)
     state.homes.chmod(0o711)
-    program = ROOT / ".env" / "images"
+    program = environment_of(image) / "bin" / "python"
     done = subprocess.run(
-        [shutil.which("python3") or "python3", "-c", f"import os; os.listdir({str(program)!r})"],
+        [str(program), "-c", ""],
         user=ACCOUNT,
         group=ACCOUNT,
         extra_groups=[],
@@ -261,9 +260,9 @@ def _prepare_account(state: State, reporter: Reporter) -> None:
     )
     if done.returncode != 0:
         raise StateError(
-            f"The account {ACCOUNT}, which runs people's servers, can't read {ROOT}.",
-            "Move the checkout to a place that everybody can read, such as /opt/pelagos, or run "
-            "./pelagos up as an ordinary user.",
+            f"The account {ACCOUNT}, which runs people's servers, can't run {program}.",
+            "Put the checkout and the Python that made .env where everybody can read them, such as "
+            "/opt/pelagos and Debian's python3, or run ./pelagos up as an ordinary user.",
         )
 
 
@@ -421,7 +420,9 @@ def down(state: State, *, servers: bool, reporter: Reporter) -> list[str]:
     """
     runs = running(state)
     facts = state.facts()
-    stopped = stop_servers(Deployment.load(state.folder), runs, reporter) if servers else []
+    # without the settings: a stop must work whatever another version left in the folder
+    deployment = Deployment(state, facts, Settings(), load_graph(ROOT))
+    stopped = stop_servers(deployment, runs, reporter) if servers else []
     if not runs:
         if stopped or clear_leftovers(state, facts):
             return stopped
@@ -442,7 +443,7 @@ def down(state: State, *, servers: bool, reporter: Reporter) -> list[str]:
             )
         time.sleep(0.1)
     if servers and facts.backend is BackendKind.DOCKER:
-        _remove_network(Deployment.load(state.folder), reporter)
+        _remove_network(deployment, reporter)
     return stopped
 
 

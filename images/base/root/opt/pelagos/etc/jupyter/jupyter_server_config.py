@@ -38,3 +38,5 @@ c.ResourceUseDisplay.track_cpu_percent = True
 # Computed every second for nobody, asleep for 50 ms per process in the server's only thread.
 c.ResourceUseDisplay.enable_prometheus_metrics = False
 c.ResourceUseDisplay.mem_warning_threshold = 0.1
+# Using one's cores is no reason for a warning (and it compares per cent with cores).
+c.ResourceUseDisplay.cpu_warning_threshold = 0
