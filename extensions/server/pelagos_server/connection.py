@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from jupyter_server.services.kernels.connection.base import deserialize_msg_from_ws_v1
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 
 from pelagos_server.memory import MemoryGroup, readable
 
+PROTOCOL = "v1.kernel.websocket.jupyter.org"
 _MESSAGE = """
 This kernel was stopped because the server ran out of memory{limit}.
 Its variables are lost; files that were saved are safe. To go on:
@@ -30,15 +32,41 @@ def explanation(limit: int | None) -> str:
 class PelagosConnection(ZMQChannelsWebsocketConnection):
     """Jupyter Server's own connection, plus a message when a kernel dies for want of memory."""
 
-    # header of the execute_request that the kernel works on, by its own word
-    _running: dict[str, Any] | None = None
+    # Headers of the execute_requests that this browser sent and the kernel has not ended, oldest
+    # first: the first is what it works on. Its own word ("busy") does not suffice: a cell that
+    # takes all memory at once may end the kernel before that word is out.
+    _waiting: dict[str, dict[str, Any]] | None = None
+
+    def handle_incoming_message(self, incoming_msg: Any) -> None:
+        """Pass a message on, having noted the request in it."""
+        self._note_request(incoming_msg)
+        super().handle_incoming_message(incoming_msg)
+
+    def _note_request(self, message: Any) -> None:
+        if self.subprotocol == PROTOCOL:
+            _, parts = deserialize_msg_from_ws_v1(message)
+            header = bytes(parts[0]) if parts else b""
+        elif isinstance(message, bytes):
+            return  # with binary buffers: no request of a notebook's
+        else:
+            header = message.encode()
+        # every message to the kernel passes here: look at the bytes before parsing the JSON
+        if b'"execute_request"' not in header:
+            return
+        found = self.session.unpack(header)
+        # without the newer protocol the message is one JSON document
+        found = found if self.subprotocol == PROTOCOL else found.get("header", {})
+        if found.get("msg_type") == "execute_request" and "msg_id" in found:
+            self._waiting = {**(self._waiting or {}), found["msg_id"]: found}
 
     def handle_outgoing_message(self, stream: Any, outgoing_msg: list[Any]) -> None:
-        """Pass a message on, having noted which request the kernel is busy with."""
+        """Pass a message on, having noted which request has ended."""
         self._note(stream, outgoing_msg)
         super().handle_outgoing_message(stream, outgoing_msg)
 
     def _note(self, stream: Any, message: list[Any]) -> None:
+        if not self._waiting:
+            return
         channel = stream if isinstance(stream, str) else getattr(stream, "channel", None)
         if channel != "iopub":
             return
@@ -53,8 +81,8 @@ class PelagosConnection(ZMQChannelsWebsocketConnection):
             return
         if parent.get("msg_type") != "execute_request":
             return
-        state = self.session.unpack(parts[4]).get("execution_state")
-        self._running = parent if state == "busy" else None
+        if self.session.unpack(parts[4]).get("execution_state") == "idle":
+            self._waiting.pop(parent.get("msg_id", ""), None)
 
     def on_kernel_restarted(self) -> None:
         """The kernel died and is about to be started again: say why, then that."""
@@ -75,5 +103,6 @@ class PelagosConnection(ZMQChannelsWebsocketConnection):
                 # what the cell printed before comes before; it also updates what is running
                 iopub.flush()
             text = explanation(MemoryGroup().limit())
-            self.write_stderr(text, self._running or {})  # type: ignore[no-untyped-call]
-        self._running = None
+            running = next(iter((self._waiting or {}).values()), {})
+            self.write_stderr(text, running)  # type: ignore[no-untyped-call]
+        self._waiting = None

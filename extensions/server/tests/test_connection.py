@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from jupyter_client.session import Session
-from pelagos_server.connection import PelagosConnection, explanation
+from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
+from pelagos_server.connection import PROTOCOL, PelagosConnection, explanation
 
 
 class Socket:
@@ -16,7 +17,7 @@ class Socket:
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
-        self.selected_subprotocol = None
+        self.selected_subprotocol: str | None = None
 
     def write_message(self, message: str, binary: bool = False) -> None:
         self.messages.append(json.loads(message))
@@ -47,6 +48,12 @@ class Connection(PelagosConnection):
     multi_kernel_manager = property(lambda self: SimpleNamespace(allow_tracebacks=True))  # type: ignore[assignment]
     kernel_id = "1"  # type: ignore[assignment]
 
+    def ask(self, header: dict[str, Any]) -> None:
+        """The browser sends a request; the kernel gets it."""
+        self._note_request(
+            json.dumps({"header": header, "channel": "shell", "content": {}}, default=str)
+        )
+
     def hear(self, kind: str, content: dict[str, Any], parent: dict[str, Any]) -> None:
         """The kernel says something."""
         message = self.session.msg(kind, content, parent=parent)
@@ -70,6 +77,7 @@ def said(connection: Connection) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("end", ["on_kernel_restarted", "on_restart_failed"])
 def test_the_running_cell_is_told_before_the_status(cell: dict[str, Any], end: str) -> None:
     connection = Connection(out_of_memory=True)
+    connection.ask(cell)
     connection.hear("status", {"execution_state": "busy"}, cell)
     getattr(connection, end)()
     told, status = connection.browser.messages[-2:]
@@ -78,8 +86,27 @@ def test_the_running_cell_is_told_before_the_status(cell: dict[str, Any], end: s
     assert status["content"]["execution_state"] in {"restarting", "dead"}
 
 
+def test_a_cell_that_ended_the_kernel_before_it_said_busy_is_told(cell: dict[str, Any]) -> None:
+    connection = Connection(out_of_memory=True)
+    connection.ask(cell)
+    connection.ask(request(connection.session))  # the next cell waits
+    connection.on_kernel_restarted()
+    assert [m["parent_header"]["msg_id"] for m in said(connection)] == [cell["msg_id"]]
+
+
+def test_a_request_in_the_newer_protocol_is_noted(cell: dict[str, Any]) -> None:
+    connection = Connection(out_of_memory=True)
+    message = {"header": cell, "parent_header": {}, "metadata": {}, "content": {}, "buffers": []}
+    connection.browser.selected_subprotocol = PROTOCOL
+    connection._note_request(serialize_msg_to_ws_v1(message, "shell", connection.session.pack))
+    connection.browser.selected_subprotocol = None
+    connection.on_kernel_restarted()
+    assert said(connection)[0]["parent_header"]["msg_id"] == cell["msg_id"]
+
+
 def test_another_death_is_not_explained(cell: dict[str, Any]) -> None:
     connection = Connection(out_of_memory=False)
+    connection.ask(cell)
     connection.hear("status", {"execution_state": "busy"}, cell)
     connection.on_kernel_restarted()
     assert said(connection) == []
@@ -87,6 +114,7 @@ def test_another_death_is_not_explained(cell: dict[str, Any]) -> None:
 
 def test_a_finished_cell_gets_nothing_more(cell: dict[str, Any]) -> None:
     connection = Connection(out_of_memory=True)
+    connection.ask(cell)
     connection.hear("status", {"execution_state": "busy"}, cell)
     connection.hear("status", {"execution_state": "idle"}, cell)
     connection.on_kernel_restarted()
@@ -95,6 +123,7 @@ def test_a_finished_cell_gets_nothing_more(cell: dict[str, Any]) -> None:
 
 def test_a_request_that_is_no_cell_does_not_hide_the_cell(cell: dict[str, Any]) -> None:
     connection = Connection(out_of_memory=True)
+    connection.ask(cell)
     connection.hear("status", {"execution_state": "busy"}, cell)
     other = request(connection.session, "kernel_info_request")
     connection.hear("status", {"execution_state": "busy"}, other)
