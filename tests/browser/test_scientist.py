@@ -55,7 +55,7 @@ def test_from_sign_in_to_a_plot_of_real_data(page: Page, vre: Vre, shot: Shot) -
     until_idle(page)
     assert page.locator(".jp-OutputArea-output[data-mime-type*=error]").count() == 0
     assert page.get_by_text("Traceback").count() == 0
-    plots.first.scroll_into_view_if_needed()
+    plots.first.evaluate("image => image.scrollIntoView({block: 'center'})")
     page.wait_for_timeout(500)  # the scroll's own animation, for the picture only
     shot(page, "4-lab")
     footer = page.locator("#jp-main-statusbar")

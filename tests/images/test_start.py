@@ -227,7 +227,7 @@ def test_a_persons_own_packages_are_found_and_cannot_replace_the_images(server: 
     assert server.run("printenv", "PIP_USER").strip() == "1"
     server.run("mkdir", "-p", site)
     server.put(f"{site}/mine.py", "value = 42")
-    server.put(f"{site}/jupyterlab.py", "raise RuntimeError('not the image\'s')")
+    server.put(f"{site}/jupyterlab.py", "raise RuntimeError('not the image's')")
     assert server.python("import mine; print(mine.value)").strip() == "42"
     where = server.python("import jupyterlab; print(jupyterlab.__file__)")
     assert where.startswith("/opt/pelagos/")

@@ -222,7 +222,7 @@ def test_servers_of_a_lost_database_are_stopped_and_reported(vre: Vre) -> None:
     vre.run("down")
     (vre.folder / "hub" / "jupyterhub.sqlite").unlink()
     assert vre.run("up", "--detach").returncode == 0
-    until(lambda: not ids(vre), 90, "two rounds of reconciliation")
+    until(lambda: not ids(vre), 120, "two rounds of reconciliation")
     status = vre.status()
     assert [report["user"] for report in status["orphans"]] == ["orphan"]
     assert "orphan" in vre.run("doctor").stdout

@@ -46,4 +46,4 @@ def update_proxy(c: Config, deployment: Deployment) -> None:
     c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{deployment.facts.proxy_api_port}"
     # with the activity the hub also compares routes: those of a proxy that was killed come back
     # within seconds, not the default's 5 minutes
-    c.JupyterHub.last_activity_interval = 5
+    c.JupyterHub.last_activity_interval = 10

@@ -26,7 +26,7 @@ from pelagos.services.base import wait_for_hub
 
 logger = logging.getLogger(__name__)
 
-ROUND_SECONDS = 15.0
+ROUND_SECONDS = 30.0
 _KEPT_REPORTS = 100
 
 
