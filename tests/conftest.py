@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from pelagos.deployment import ROOT, Deployment, Facts, State
+from pelagos.deployment import ROOT, Deployment, State
 from pelagos.images import ImageGraph, load_graph
-from pelagos.settings import BackendKind, Settings
+from pelagos.settings import Settings
+from support import facts_of
 
 # A hub that these tests start must not find the operator's own VRE.
 os.environ.pop("PELAGOS_STATE", None)
@@ -32,20 +33,6 @@ def state(tmp_path: Path) -> State:
     state = State(tmp_path / "state")
     state.prepare()
     return state
-
-
-def facts_of(state: State, backend: BackendKind = BackendKind.DOCKER) -> Facts:
-    """Plausible decisions of `up`."""
-    return Facts(
-        instance=state.instance(),
-        settings_file=None,
-        backend=backend,
-        bind="127.0.0.1",
-        port=8000,
-        hub_address="127.0.0.1",
-        hub_port=8081,
-        proxy_api_port=8001,
-    )
 
 
 @pytest.fixture

@@ -15,9 +15,24 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
-from pelagos.deployment import ROOT, Deployment, State
+from pelagos.deployment import ROOT, Deployment, Facts, State
 from pelagos.ops import engine
 from pelagos.ops.hubapi import HubApi
+from pelagos.settings import BackendKind
+
+
+def facts_of(state: State, backend: BackendKind = BackendKind.DOCKER) -> Facts:
+    """Plausible decisions of `up`."""
+    return Facts(
+        instance=state.instance(),
+        settings_file=None,
+        backend=backend,
+        bind="127.0.0.1",
+        port=8000,
+        hub_address="127.0.0.1",
+        hub_port=8081,
+        proxy_api_port=8001,
+    )
 
 
 def free_port() -> int:

@@ -229,7 +229,7 @@ def local_hub(folder: Path) -> tuple[subprocess.Popen[bytes], Hub]:
     text = LOCAL_HUB.format(
         port=port, hub_port=free_port(), api_port=free_port(), token=token, folder=folder,
         program=program, path=program.parent, node=supervise.node_program(),
-        proxy=supervise._proxy_script(),
+        proxy=supervise.proxy_script(),
     )  # fmt: skip
     (folder / "config.py").write_text("c = get_config()  # noqa\n" + text)
     process = subprocess.Popen(

@@ -2,7 +2,6 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import facts_of
 from pelagos.backends.base import server_spec
 from pelagos.backends.docker import host_config
 from pelagos.deployment import Deployment, State
@@ -12,6 +11,7 @@ from pelagos.hubconfig.roles import SCOPES
 from pelagos.images import ImageGraph
 from pelagos.settings import BackendKind, Settings, VirtualLab
 from pelagos.virtual_labs import select
+from support import facts_of
 from traitlets.config import Config
 
 

@@ -54,6 +54,11 @@ class HubApi:
             raise PelagosError(f"The hub refused {method} {path}: {reason_of(response)}")
         return response.json() if response.content else None
 
+    @property
+    def base_url(self) -> httpx.URL:
+        """Where the hub's API is."""
+        return self._client.base_url
+
     def alive(self) -> bool:
         """Whether the hub answers."""
         try:

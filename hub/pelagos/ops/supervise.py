@@ -64,7 +64,7 @@ def ensure_proxy() -> bool:
 
     Raises PelagosError.
     """
-    script = _proxy_script()
+    script = proxy_script()
     stamp = proxy_folder() / "version"
     if script.exists() and stamp.exists() and stamp.read_text() == PROXY_VERSION:
         return False
@@ -88,7 +88,8 @@ def ensure_proxy() -> bool:
     return True
 
 
-def _proxy_script() -> Path:
+def proxy_script() -> Path:
+    """Where its program is, once installed."""
     return (
         proxy_folder()
         / "node_modules"
@@ -107,7 +108,7 @@ def programs(deployment: Deployment) -> list[Program]:
         "proxy",
         [
             str(node_program()),
-            str(_proxy_script()),
+            str(proxy_script()),
             "--ip",
             facts.bind,
             "--port",
