@@ -26,7 +26,7 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def vre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vre]:
     """The demonstration VRE, with one more image whose server ends while it starts."""
     client = docker.from_env()
@@ -52,7 +52,7 @@ def vre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vre]:
         vre.down()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
     program = shutil.which("chromium") or "/usr/bin/chromium"

@@ -42,6 +42,7 @@ def test_from_sign_in_to_a_plot_of_real_data(page: Page, vre: Vre, shot: Shot) -
     shot(page, "2-spawn")
     page.get_by_role("button", name="Start").click()
     page.wait_for_url(re.compile(r"/user/ada/lab|spawn-pending"))
+    page.wait_for_load_state()
     shot(page, "3-progress")
     page.wait_for_url(re.compile(r"/user/ada/lab"))
     page.get_by_role("menuitem", name="File", exact=True).wait_for()
@@ -126,7 +127,10 @@ def test_a_failed_start_says_why_and_offers_another_try(page: Page, vre: Vre, sh
     page.get_by_role("button", name="Start").click()
     failed = page.get_by_role("heading", name="Your server did not start")
     expect(failed).to_be_visible(timeout=30_000)
-    expect(page.get_by_role("alert")).to_contain_text("it ended with exit code 3")
+    expect(page.get_by_role("alert")).to_have_text(
+        "Your server stopped while it was starting: it ended with exit code 3. Try again, or "
+        "choose another image; if it happens again, tell an administrator."
+    )
     shot(page, "8-failed")
     page.get_by_role("link", name="Choose again").click()
     expect(page.get_by_role("heading", name="Start a server")).to_be_visible()

@@ -313,8 +313,9 @@ def test_nothing_of_a_stopped_vre_runs_on(vre: Vre) -> None:
     vre.run("down", "--servers")
     mine = [
         p.info["cmdline"]
-        for p in psutil.process_iter(["cmdline"])
+        for p in psutil.process_iter(["cmdline", "environ"])
         if str(vre.folder) in " ".join(p.info["cmdline"] or [])
+        or (p.info["environ"] or {}).get("PELAGOS_STATE") == str(vre.folder)
     ]
     assert mine == []
     assert vre.run("up", "--detach").returncode == 0

@@ -116,7 +116,7 @@ def test_the_form_refuses_with_a_message_on_the_page(vre: Vre) -> None:
     with Person(vre, "mallory") as person:
         answer = person.post("/hub/spawn/mallory", files={"image": (None, "evil:latest")})
         assert answer.status_code == 400
-        assert 'role="alert"' in answer.text
+        assert 'role="alert">Image &#39;evil:latest&#39; is not offered' in answer.text
         assert "not offered" in answer.text
 
 

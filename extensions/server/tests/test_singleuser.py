@@ -24,7 +24,9 @@ def run(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_a_stand_in_has_a_modules_place_only_for_a_while() -> None:
+def test_a_stand_in_has_a_modules_place_only_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    # other tests may have imported it
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     with stand_ins({"colorsys": {"answer": 42}}):
         import colorsys as kept
 

@@ -109,9 +109,18 @@ class Stage(IntEnum):
     READY = 95
 
 
-def refusal(error: RefusedError) -> SpawnException:
+class StartError(SpawnException):  # type: ignore[misc] # jupyterhub is untyped
+    """A start that failed or was refused, in words for the person who asked for it."""
+
+    @property
+    def jupyterhub_message(self) -> str:
+        """What JupyterHub's pages and progress events show; else they show the class too."""
+        return str(self.message)
+
+
+def refusal(error: RefusedError) -> StartError:
     """What JupyterHub shows for a request that the settings don't allow: HTTP 400."""
-    return SpawnException(error.sentence, reason="Refused", status_code=400)
+    return StartError(error.sentence, reason="Refused", status_code=400)
 
 
 class ServerMixin(Configurable):  # type: ignore[misc] # traitlets is untyped
@@ -156,7 +165,7 @@ class ServerMixin(Configurable):  # type: ignore[misc] # traitlets is untyped
     def adopt(self, options: Mapping[str, Any]) -> ServerSpec:
         """Check posted `options` against the settings and take them on.
 
-        Every way to a server passes here: form, link and API. Raises SpawnException (400).
+        Every way to a server passes here: form, link and API. Raises StartError (400).
         """
         try:
             self._spec = self._resolve(options)
@@ -213,7 +222,7 @@ class ServerMixin(Configurable):  # type: ignore[misc] # traitlets is untyped
     async def start(self) -> Any:
         """Queue, run the server, and return its address once it answers.
 
-        Raises SpawnException with a sentence for the person when it does not come up.
+        Raises StartError with a sentence for the person when it does not come up.
         """
         self._began = time.monotonic()
         self._events = ()
@@ -232,7 +241,7 @@ class ServerMixin(Configurable):  # type: ignore[misc] # traitlets is untyped
                 address = await self.launch(spec)
                 await self._usable(*address)
         except TimeoutError as error:
-            raise SpawnException(
+            raise StartError(
                 f"Your server did not become usable within {timeout} s and was stopped. "
                 "Try again; if it happens again, tell an administrator.",
                 reason="Timeout",
@@ -282,7 +291,7 @@ class ServerMixin(Configurable):  # type: ignore[misc] # traitlets is untyped
                     looked = time.monotonic()
                     wait = min(wait * 1.2, 0.25)
                     if reason := await self.ended():
-                        raise SpawnException(
+                        raise StartError(
                             f"Your server stopped while it was starting: {reason}. "
                             "Try again, or choose another image; if it happens again, tell an "
                             "administrator.",

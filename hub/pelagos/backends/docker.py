@@ -16,9 +16,8 @@ import docker.errors
 import httpx
 import requests.exceptions
 from dockerspawner import DockerSpawner
-from jupyterhub.spawner import SpawnException
 
-from pelagos.backends.base import HOME, SCRATCH, ServerMixin, ServerSpec
+from pelagos.backends.base import HOME, SCRATCH, ServerMixin, ServerSpec, StartError
 from pelagos.errors import EngineError
 from pelagos.units import format_bytes
 from pelagos.volumes import home_volume
@@ -55,9 +54,9 @@ def host_config(spec: ServerSpec) -> dict[str, Any]:
     }
 
 
-def unreachable(error: EngineError) -> SpawnException:
+def unreachable(error: EngineError) -> StartError:
     """What a person is told when the engine does not answer."""
-    return SpawnException(
+    return StartError(
         "The container engine does not answer, so no server can be started or stopped just now. "
         "Servers that run are not affected. Try again in a minute; an administrator can look "
         "with ./pelagos doctor.",
@@ -132,7 +131,7 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
         try:
             await self.docker("inspect_image", spec.reference)
         except docker.errors.NotFound as error:
-            raise SpawnException(
+            raise StartError(
                 f"The image {spec.image!r} is not on this machine yet. Choose another one, or ask "
                 f"an administrator to run: ./pelagos build {spec.image}",
                 reason="Image missing",
@@ -152,7 +151,7 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
         except (httpx.HTTPError, ValueError, KeyError) as error:
             reason = f"the node agent does not answer: {error!r}"
         if reason:
-            raise SpawnException(
+            raise StartError(
                 "The rules that keep servers apart from each other are not in place, so yours was "
                 "not started. Try again in a minute; an administrator can look with "
                 "./pelagos doctor.",
@@ -168,7 +167,7 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
         except EngineError as error:
             raise unreachable(error) from error
         except docker.errors.APIError as error:
-            raise SpawnException(
+            raise StartError(
                 "The container engine refused to start your server. Try again; if it happens "
                 "again, tell an administrator.",
                 reason="Engine refused",
@@ -178,7 +177,7 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
         if not host:
             # a container that ends at once has no address any more
             reason = await self.ended() or "it has no network address"
-            raise SpawnException(
+            raise StartError(
                 f"Your server stopped while it was starting: {reason}.",
                 reason="Ended",
                 status_code=502,
@@ -222,7 +221,7 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
             return None
 
     async def stop(self, now: bool = False) -> None:
-        """Stop and remove the container. Raises SpawnException (503) without an engine."""
+        """Stop and remove the container. Raises StartError (503) without an engine."""
         if not self.object_id:
             return
         try:

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jupyterhub.spawner import SimpleLocalProcessSpawner, SpawnException, set_user_setuid
+from jupyterhub.spawner import SimpleLocalProcessSpawner, set_user_setuid
 
-from pelagos.backends.base import HOME, SCRATCH, ServerMixin, ServerSpec
+from pelagos.backends.base import HOME, SCRATCH, ServerMixin, ServerSpec, StartError
 from pelagos.deployment import ROOT, Deployment
 from pelagos.volumes import safe_name
 
@@ -50,7 +50,7 @@ class PelagosProcessSpawner(ServerMixin, SimpleLocalProcessSpawner):  # type: ig
 
     def _make_home(self, spec: ServerSpec) -> None:
         if not Path(self.cmd[0]).exists():
-            raise SpawnException(
+            raise StartError(
                 f"The image {spec.image!r} has no Python environment on this machine. Choose "
                 "another one, or ask an administrator to run ./pelagos up again, which makes it.",
                 reason="Image missing",

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar
 
+import requests.exceptions
 import typer
+from docker.errors import DockerException
 from rich.console import Console
 from rich.markup import escape
 
@@ -73,6 +75,15 @@ class Progress:
         err.print(message)
 
 
+def _of_the_machine(error: Exception) -> str:
+    """One sentence for what the operating system or the engine refused."""
+    if isinstance(error, requests.exceptions.RequestException | DockerException):
+        return f"The container engine refused or went away: {error}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename or 'no file named'}"
+    return str(error)
+
+
 def told(command: Callable[P, R]) -> Callable[P, R]:
     """A PelagosError becomes its sentence on standard error and exit code 1."""
 
@@ -87,6 +98,11 @@ def told(command: Callable[P, R]) -> Callable[P, R]:
             err.print(f"[red]pelagos:[/] {escape(str(error))}")
             if error.mend:
                 err.print(f"         {escape(error.mend)}")
+            raise typer.Exit(1) from None
+        except (OSError, requests.exceptions.RequestException, DockerException) as error:
+            # a full disk, an engine that goes away in the middle: the machine's, not ours
+            err.print(f"[red]pelagos:[/] {escape(_of_the_machine(error))}")
+            err.print("         ./pelagos doctor looks at disk, engine and ports.")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             raise typer.Exit(130) from None

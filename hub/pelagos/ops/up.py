@@ -338,7 +338,12 @@ def clear_leftovers(state: State, facts: Facts) -> int:
     """
     mark = str(state.folder)
     ended = 0
-    scripts = ("pelagos.node.agent", "jupyterhub_config.py", "pelagos.services")
+    scripts = (
+        "pelagos.node.agent",
+        "jupyterhub_config.py",
+        "pelagos.services",
+        "jupyterhub_idle_culler",  # what the culler becomes
+    )
     for process in psutil.process_iter(["cmdline"]):
         line = " ".join(process.info["cmdline"] or [])
         try:
