@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pelagos.cli.console import Progress, StateOption, out, state_of
-from pelagos.ops import up as ops
+from pelagos.ops import down as ops
 
 
 def down(

@@ -11,6 +11,7 @@ import typer
 
 from pelagos.cli.console import Progress, SettingsOption, StateOption, out, state_of
 from pelagos.deployment import Deployment, Facts, State
+from pelagos.ops import down as stop
 from pelagos.ops import groups
 from pelagos.ops import up as ops
 from pelagos.settings import BackendKind
@@ -51,7 +52,7 @@ def up(
             for withdrawn in groups.withdraw(deployment):
                 progress.notice(f"withdrawn, as the settings say: {withdrawn}")
         except BaseException:
-            ops.down(folder, servers=False, reporter=progress)
+            stop.down(folder, servers=False, reporter=progress)
             raise
     _print_access(deployment.facts, folder)
     if process is not None:
@@ -73,13 +74,13 @@ def _until_stopped(
 ) -> None:
     """Stay until Ctrl-C or SIGTERM, then stop everything in order."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGTERM, interrupt)
     out.print("Ctrl-C stops the hub; people's servers go on.")
     try:
         process.wait()
     except KeyboardInterrupt:
-        ops.down(deployment.state, servers=False, reporter=progress)
+        stop.down(deployment.state, servers=False, reporter=progress)
         process.wait()

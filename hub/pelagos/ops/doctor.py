@@ -23,7 +23,8 @@ from pelagos.deployment import ROOT, Deployment, State
 from pelagos.errors import EngineError, NotRunningError, PelagosError, SettingsError
 from pelagos.images import ImageGraph, load_graph
 from pelagos.ops import build, engine, packages, supervise
-from pelagos.ops.up import DEFAULT_BIND, DEFAULT_PORT, check_port, last_facts
+from pelagos.ops.ports import check_port
+from pelagos.ops.up import DEFAULT_BIND, DEFAULT_PORT, last_facts
 from pelagos.services.reconciler import read_reports
 from pelagos.settings import BackendKind, Settings, load_settings
 from pelagos.units import format_bytes, format_cores

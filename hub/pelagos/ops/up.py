@@ -1,13 +1,10 @@
-"""Starting and stopping a VRE."""
+"""Starting a VRE: what must be there first, the processes, and waiting until people can come."""
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import pwd
-import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,16 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import psutil
 
 from pelagos.backends.process import ACCOUNT, environment_of
-from pelagos.deployment import ROOT, STATE_VARIABLE, Deployment, Facts, State
+from pelagos.deployment import ROOT, Deployment, Facts, State
 from pelagos.errors import EngineError, NetworkError, NotRunningError, PelagosError, StateError
 from pelagos.images import ImageGraph, load_graph
-from pelagos.node import firewall
-from pelagos.node.agent import policy_of
 from pelagos.ops import build, engine, supervise
-from pelagos.ops.hubapi import HubApi
+from pelagos.ops.down import clear_leftovers, running
+from pelagos.ops.ports import check_port, free_port
 from pelagos.ops.report import Reporter
 from pelagos.settings import BackendKind, Settings, load_settings
 
@@ -33,7 +28,6 @@ DEFAULT_PORT = 8000
 DEFAULT_BIND = "0.0.0.0"  # noqa: S104 - people come from outside
 READY_SECONDS = 120
 ISOLATED_SECONDS = 30
-DOWN_SECONDS = 60
 PROCESS_NOTICE = (
     "Servers run as local processes: nothing keeps people apart from each other or from this "
     "machine, and no limit on cores or memory is enforced. For containers, install Docker (as "
@@ -80,11 +74,6 @@ def locked(state: State) -> Iterator[None]:
                 "Wait for it, then look with ./pelagos status.",
             ) from error
         yield
-
-
-def running(state: State) -> bool:
-    """Whether this VRE's processes run."""
-    return bool(supervise.processes(state))
 
 
 def already_runs(request: Request, state: State, *, detach: bool) -> Facts | None:
@@ -149,8 +138,8 @@ def prepare(request: Request, state: State, reporter: Reporter) -> Deployment:
     facts = facts.model_copy(
         update={
             # running servers know the hub's port: it never changes
-            "hub_port": facts.hub_port or _free_port(facts.hub_address, 8081),
-            "proxy_api_port": _free_port("127.0.0.1", facts.proxy_api_port or 8001),
+            "hub_port": facts.hub_port or free_port(facts.hub_address, 8081),
+            "proxy_api_port": free_port("127.0.0.1", facts.proxy_api_port or 8001),
             "references": references,
         }
     )
@@ -266,52 +255,6 @@ def _prepare_account(state: State, image: str, reporter: Reporter) -> None:
         )
 
 
-def check_port(address: str, port: int) -> None:
-    """Raise PelagosError if something listens there."""
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((address, port))
-    except OSError as error:
-        if error.errno == errno.EACCES:
-            raise PelagosError(
-                f"This user may not listen on port {port}.", "Choose one above 1023: --port N."
-            ) from error
-        if error.errno != errno.EADDRINUSE:
-            raise PelagosError(
-                f"Can't listen on {address} port {port}: {error.strerror}.",
-                "Give an address of this machine with --bind ADDR.",
-            ) from error
-        raise PelagosError(
-            f"Port {port} on {address or 'this machine'} is in use{_who_listens(port)}.",
-            "Choose another one with --port N, or stop what listens there.",
-        ) from error
-
-
-def _who_listens(port: int) -> str:
-    try:
-        for connection in psutil.net_connections("tcp"):
-            if connection.status == "LISTEN" and connection.laddr[1:] == (port,) and connection.pid:
-                name = psutil.Process(connection.pid).name()
-                return f" by {name} (process {connection.pid})"
-    except psutil.Error:
-        pass  # not ours to see
-    return ""
-
-
-def _free_port(address: str, preferred: int) -> int:
-    """`preferred` if it is free, else one that the kernel picks."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise PelagosError(f"No free port on {address}.", "Stop something that listens there.")
-
-
 def start(deployment: Deployment, *, foreground: bool) -> subprocess.Popen[bytes] | None:
     """Start the supervised processes; the supervisor's process if it stays in the foreground."""
     command = supervise.command(deployment, foreground=foreground)
@@ -329,39 +272,6 @@ def start(deployment: Deployment, *, foreground: bool) -> subprocess.Popen[bytes
             "The supervisor does not start.", f"Its log: {deployment.state.logs}/supervisor.log"
         )
     return None
-
-
-def clear_leftovers(state: State, facts: Facts) -> int:
-    """End processes of this VRE whose supervisor was killed, and count them.
-
-    People's servers are not among them.
-    """
-    mark = str(state.folder)
-    ended = 0
-    scripts = (
-        "pelagos.node.agent",
-        "jupyterhub_config.py",
-        "pelagos.services",
-        "jupyterhub_idle_culler",  # what the culler becomes
-    )
-    for process in psutil.process_iter(["cmdline"]):
-        line = " ".join(process.info["cmdline"] or [])
-        try:
-            if any(script in line for script in scripts):
-                if process.environ().get(STATE_VARIABLE) != mark:
-                    continue
-            elif "configurable-http-proxy" not in line or (
-                f"--api-port {facts.proxy_api_port}" not in line
-            ):
-                continue
-            ended += 1
-            process.send_signal(signal.SIGTERM)
-            process.wait(10)
-        except psutil.TimeoutExpired:
-            process.kill()
-        except psutil.Error:
-            pass  # gone, or not ours
-    return ended
 
 
 def wait_isolated(deployment: Deployment) -> None:
@@ -416,84 +326,3 @@ def tail(path: Path, lines: int = 15) -> str:
         return "\n".join("  " + line for line in path.read_text().splitlines()[-lines:])
     except OSError:
         return "  (no log)"
-
-
-def down(state: State, *, servers: bool, reporter: Reporter) -> list[str]:
-    """Stop the VRE; people's servers too if `servers`. Names of the servers that were stopped.
-
-    Raises NotRunningError if nothing runs.
-    """
-    runs = running(state)
-    facts = state.facts()
-    # without the settings: a stop must work whatever another version left in the folder
-    deployment = Deployment(state, facts, Settings(), load_graph(ROOT))
-    stopped = stop_servers(deployment, runs, reporter) if servers else []
-    if not runs:
-        if stopped or clear_leftovers(state, facts):
-            return stopped
-        raise NotRunningError(
-            f"No VRE runs on the state folder {state.folder}.",
-            "Nothing to stop; name another folder with --state DIR if you meant that.",
-        )
-    # before the end: later nobody knows its number
-    pid_file = state.run / "supervisor.pid"
-    pid = int(pid_file.read_text()) if pid_file.exists() else 0
-    reporter.step(f"Stopping the hub at {facts.url}")
-    supervise.shut_down(state)
-    deadline = time.monotonic() + DOWN_SECONDS
-    while running(state) or (pid and psutil.pid_exists(pid) and _is_supervisor(pid)):
-        if time.monotonic() > deadline:
-            raise PelagosError(
-                f"The supervisor (process {pid}) does not end.", "Look into its log, or kill it."
-            )
-        time.sleep(0.1)
-    if servers and facts.backend is BackendKind.DOCKER:
-        _remove_network(deployment, reporter)
-    return stopped
-
-
-def _remove_network(deployment: Deployment, reporter: Reporter) -> None:
-    """With the last server its network and rules go too; the next `up` makes them again."""
-    try:
-        engine.remove_network(engine.connect(), deployment)
-        firewall.remove(policy_of(deployment))
-    except PelagosError as error:
-        reporter.notice(error.sentence)
-
-
-def _is_supervisor(pid: int) -> bool:
-    try:
-        process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and "supervisor" in " ".join(
-            process.cmdline()
-        )
-    except psutil.Error:
-        return False
-
-
-def stop_servers(deployment: Deployment, runs: bool, reporter: Reporter) -> list[str]:
-    """Stop every server: through the hub while it runs, then what is left on the engine."""
-    stopped = []
-    if runs:
-        with HubApi(deployment, timeout=60) as hub:
-            for user in hub.users():
-                for name, server in user["servers"].items():
-                    label = f"{user['name']}/{name}".rstrip("/")
-                    reporter.detail(f"stopping {label}")
-                    path = f"/users/{user['name']}/" + (f"servers/{name}" if name else "server")
-                    hub.call("DELETE", path, missing_ok=True)
-                    stopped.append(label)
-                    del server
-    if deployment.facts.backend is BackendKind.DOCKER:
-        try:
-            client = engine.connect()
-        except EngineError as error:
-            reporter.notice(error.sentence)
-            return stopped
-        deadline = time.monotonic() + DOWN_SECONDS
-        while runs and engine.containers(client, deployment) and time.monotonic() < deadline:
-            time.sleep(0.2)  # the hub answers before the containers have ended
-        for container in engine.containers(client, deployment):
-            stopped.append(container.name)
-            container.remove(force=True, v=True)
-    return stopped

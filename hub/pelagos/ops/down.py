@@ -1,0 +1,139 @@
+"""Stopping a VRE: its processes in order, and people's servers only if that was asked for."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import psutil
+
+from pelagos.deployment import ROOT, STATE_VARIABLE, Deployment, Facts, State
+from pelagos.errors import EngineError, NotRunningError, PelagosError
+from pelagos.images import load_graph
+from pelagos.node import firewall
+from pelagos.node.agent import policy_of
+from pelagos.ops import engine, supervise
+from pelagos.ops.hubapi import HubApi
+from pelagos.ops.report import Reporter
+from pelagos.settings import BackendKind, Settings
+
+DOWN_SECONDS = 60
+
+
+def running(state: State) -> bool:
+    """Whether this VRE's processes run."""
+    return bool(supervise.processes(state))
+
+
+def clear_leftovers(state: State, facts: Facts) -> int:
+    """End processes of this VRE whose supervisor was killed, and count them.
+
+    People's servers are not among them.
+    """
+    mark = str(state.folder)
+    ended = 0
+    scripts = (
+        "pelagos.node.agent",
+        "jupyterhub_config.py",
+        "pelagos.services",
+        "jupyterhub_idle_culler",  # what the culler becomes
+    )
+    for process in psutil.process_iter(["cmdline"]):
+        line = " ".join(process.info["cmdline"] or [])
+        try:
+            if any(script in line for script in scripts):
+                if process.environ().get(STATE_VARIABLE) != mark:
+                    continue
+            elif "configurable-http-proxy" not in line or (
+                f"--api-port {facts.proxy_api_port}" not in line
+            ):
+                continue
+            ended += 1
+            process.send_signal(signal.SIGTERM)
+            process.wait(10)
+        except psutil.TimeoutExpired:
+            process.kill()
+        except psutil.Error:
+            pass  # gone, or not ours
+    return ended
+
+
+def down(state: State, *, servers: bool, reporter: Reporter) -> list[str]:
+    """Stop the VRE; people's servers too if `servers`. Names of the servers that were stopped.
+
+    Raises NotRunningError if nothing runs.
+    """
+    runs = running(state)
+    facts = state.facts()
+    # without the settings: a stop must work whatever another version left in the folder
+    deployment = Deployment(state, facts, Settings(), load_graph(ROOT))
+    stopped = stop_servers(deployment, runs, reporter) if servers else []
+    if not runs:
+        if stopped or clear_leftovers(state, facts):
+            return stopped
+        raise NotRunningError(
+            f"No VRE runs on the state folder {state.folder}.",
+            "Nothing to stop; name another folder with --state DIR if you meant that.",
+        )
+    # before the end: later nobody knows its number
+    pid_file = state.run / "supervisor.pid"
+    pid = int(pid_file.read_text()) if pid_file.exists() else 0
+    reporter.step(f"Stopping the hub at {facts.url}")
+    supervise.shut_down(state)
+    deadline = time.monotonic() + DOWN_SECONDS
+    while running(state) or (pid and psutil.pid_exists(pid) and _is_supervisor(pid)):
+        if time.monotonic() > deadline:
+            raise PelagosError(
+                f"The supervisor (process {pid}) does not end.", "Look into its log, or kill it."
+            )
+        time.sleep(0.1)
+    if servers and facts.backend is BackendKind.DOCKER:
+        _remove_network(deployment, reporter)
+    return stopped
+
+
+def _remove_network(deployment: Deployment, reporter: Reporter) -> None:
+    """With the last server its network and rules go too; the next `up` makes them again."""
+    try:
+        engine.remove_network(engine.connect(), deployment)
+        firewall.remove(policy_of(deployment))
+    except PelagosError as error:
+        reporter.notice(error.sentence)
+
+
+def _is_supervisor(pid: int) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and "supervisor" in " ".join(
+            process.cmdline()
+        )
+    except psutil.Error:
+        return False
+
+
+def stop_servers(deployment: Deployment, runs: bool, reporter: Reporter) -> list[str]:
+    """Stop every server: through the hub while it runs, then what is left on the engine."""
+    stopped = []
+    if runs:
+        with HubApi(deployment, timeout=60) as hub:
+            for user in hub.users():
+                for name, server in user["servers"].items():
+                    label = f"{user['name']}/{name}".rstrip("/")
+                    reporter.detail(f"stopping {label}")
+                    path = f"/users/{user['name']}/" + (f"servers/{name}" if name else "server")
+                    hub.call("DELETE", path, missing_ok=True)
+                    stopped.append(label)
+                    del server
+    if deployment.facts.backend is BackendKind.DOCKER:
+        try:
+            client = engine.connect()
+        except EngineError as error:
+            reporter.notice(error.sentence)
+            return stopped
+        deadline = time.monotonic() + DOWN_SECONDS
+        while runs and engine.containers(client, deployment) and time.monotonic() < deadline:
+            time.sleep(0.2)  # the hub answers before the containers have ended
+        for container in engine.containers(client, deployment):
+            stopped.append(container.name)
+            container.remove(force=True, v=True)
+    return stopped
