@@ -7,12 +7,14 @@ while a person waits; here calls run side by side and images are made ready befo
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 import docker
 import docker.errors
+import docker.utils
 import httpx
 import requests.exceptions
 from dockerspawner import DockerSpawner
@@ -28,6 +30,9 @@ ENGINE_THREADS = 16
 AGENT_TIMEOUT = 10  # seconds
 ENGINE_TIMEOUT = 60  # seconds for one call
 STOP_TIMEOUT = 10  # seconds for JupyterLab to end its kernels before it is killed
+
+
+_client_lock = threading.Lock()
 
 
 def host_config(spec: ServerSpec) -> dict[str, Any]:
@@ -69,6 +74,7 @@ def unreachable(error: EngineError) -> StartError:
 class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
     """DockerSpawner with Pelagos' rules, limits and hardening."""
 
+    _shared_client: ClassVar[docker.APIClient | None] = None
     _engine_threads: ClassVar[ThreadPoolExecutor | None] = None
 
     @property
@@ -79,6 +85,23 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
                 ENGINE_THREADS, thread_name_prefix="engine"
             )
         return PelagosDockerSpawner._engine_threads
+
+    @property
+    def client(self) -> docker.APIClient:
+        """One client for the whole hub, made once.
+
+        Whoever comes first makes it while the others wait: stock DockerSpawner lets every thread
+        make its own at the first calls.
+        """
+        with _client_lock:
+            if PelagosDockerSpawner._shared_client is None:
+                PelagosDockerSpawner._shared_client = docker.APIClient(
+                    version="auto",
+                    timeout=ENGINE_TIMEOUT,
+                    max_pool_size=ENGINE_THREADS,
+                    **docker.utils.kwargs_from_env(),
+                )
+            return PelagosDockerSpawner._shared_client
 
     async def docker(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """One engine call in a thread.
@@ -144,7 +167,7 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
 
     async def _isolated(self) -> None:
         """No server without the rules that keep it apart: this check fails closed."""
-        transport = httpx.AsyncHTTPTransport(uds=str(self.deployment.agent_socket))
+        transport = httpx.AsyncHTTPTransport(uds=str(self.deployment.agent_socket), verify=False)
         try:
             async with httpx.AsyncClient(transport=transport, timeout=AGENT_TIMEOUT) as client:
                 reason = (await client.get("http://agent/health")).json()["reason"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from traitlets.config import Config
 
 from pelagos.backends.base import adopt_options, options_from_form
-from pelagos.backends.docker import ENGINE_THREADS, ENGINE_TIMEOUT
 from pelagos.deployment import Deployment
 from pelagos.hubconfig.form import options_form
 from pelagos.settings import BackendKind
@@ -48,7 +47,3 @@ def update_docker(c: Config, deployment: Deployment) -> None:
         name: image.reference for name, image in deployment.images.items()
     }
     c.DockerSpawner.cmd = ["jupyterhub-singleuser"]
-    c.DockerSpawner.client_kwargs = {
-        "timeout": ENGINE_TIMEOUT,
-        "max_pool_size": ENGINE_THREADS,
-    }

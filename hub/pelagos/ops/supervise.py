@@ -215,7 +215,8 @@ def environment() -> dict[str, str]:
         "DOCKER_CERT_PATH", "XDG_RUNTIME_DIR", "SSL_CERT_FILE", "PELAGOS_ENGINE_WAIT",
     )  # fmt: skip
     kept = {key: os.environ[key] for key in keep if key in os.environ}
-    return {"PYTHONUNBUFFERED": "1", **kept}
+    # a crash of the interpreter leaves its traceback in the log
+    return {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", **kept}
 
 
 class _SocketTransport(xmlrpc.client.Transport):
