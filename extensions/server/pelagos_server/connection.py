@@ -29,6 +29,8 @@ def explanation(limit: int | None) -> str:
     return _MESSAGE.format(limit=text)
 
 
+# jupyter_server annotates none of the functions that are called below: hence the
+# `no-untyped-call` beside each call.
 class PelagosConnection(ZMQChannelsWebsocketConnection):
     """Jupyter Server's own connection, plus a message when a kernel dies for want of memory."""
 
@@ -44,7 +46,7 @@ class PelagosConnection(ZMQChannelsWebsocketConnection):
 
     def _note_request(self, message: Any) -> None:
         if self.subprotocol == PROTOCOL:
-            _, parts = deserialize_msg_from_ws_v1(message)
+            _, parts = deserialize_msg_from_ws_v1(message)  # type: ignore[no-untyped-call]
             header = bytes(parts[0]) if parts else b""
         elif isinstance(message, bytes):
             return  # with binary buffers: no request of a notebook's

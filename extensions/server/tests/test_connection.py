@@ -43,6 +43,7 @@ class Connection(PelagosConnection):
         self.channels = {"iopub": Iopub()}
         self.provisioner = SimpleNamespace(out_of_memory=out_of_memory)
 
+    # traits of the parent that a real handler and kernel would fill: hence the ignored types
     websocket_handler = property(lambda self: self.browser)  # type: ignore[assignment]
     kernel_manager = property(lambda self: SimpleNamespace(provisioner=self.provisioner))  # type: ignore[assignment]
     multi_kernel_manager = property(lambda self: SimpleNamespace(allow_tracebacks=True))  # type: ignore[assignment]

@@ -148,7 +148,9 @@ def spawn(run: Run) -> str:
         if event.get("failed"):
             raise Failed(f"The server did not start: {messages[-1]}")
         if event.get("ready"):
-            return " → ".join(message for message in messages[:-1] if message)
+            # the hub answers a quick start only once it is over: then there was nothing to follow
+            told = " → ".join(message for message in messages[:-1] if message)
+            return told or f"image {run.image}, size {run.spec.size}"
     raise Failed("The hub stopped telling about the start: " + " → ".join(messages))
 
 
