@@ -32,6 +32,8 @@ def facts_of(state: State, backend: BackendKind = BackendKind.DOCKER) -> Facts:
         hub_address="127.0.0.1",
         hub_port=8081,
         proxy_api_port=8001,
+        dav_port=8002,
+        workspace_port=8003,
     )
 
 

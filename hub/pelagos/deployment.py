@@ -6,6 +6,7 @@ its services and every other command read them from there.
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import secrets
@@ -19,11 +20,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pelagos.errors import NotRunningError, StateError
 from pelagos.images import ImageGraph, load_graph
+from pelagos.layout import Layout
 from pelagos.settings import BackendKind, CommunityImage, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 LABEL = "org.pelagos"
 STATE_VARIABLE = "PELAGOS_STATE"
+WORKSPACE_PATH = "/services/workspace"
+DAV_PATH = f"{WORKSPACE_PATH}/dav"
 _SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes; a name follows
 
 
@@ -40,6 +44,11 @@ class Facts(BaseModel):
     hub_address: str
     hub_port: int
     proxy_api_port: int
+    # on the loopback: WebDAV, and the pages and API of storage
+    dav_port: int = 0
+    workspace_port: int = 0
+    # whether services that need no root can run as the account `pelagos-server`
+    as_account: bool = False
     # what each image was called when `up` made it ready: a later `git pull` changes recipes, and
     # a hub that restarts by itself must still find what is there
     references: dict[str, str] = {}
@@ -126,6 +135,11 @@ class State:
         return self.folder / "homes"
 
     @property
+    def storage(self) -> Path:
+        """What the workspace service keeps: encrypted passwords of WebDAV servers elsewhere."""
+        return self.folder / "storage"
+
+    @property
     def facts_file(self) -> Path:
         """Where `up` writes its decisions."""
         return self.folder / "deployment.json"
@@ -201,6 +215,14 @@ class State:
         write_private(self.facts_file, json.dumps(facts.model_dump(mode="json"), indent=1) + "\n")
 
 
+def mount_password(key: str, user: str) -> str:
+    """The password with which the node agent mounts one person's embedded workspace.
+
+    `key` is the VRE's secret `workspace-mount`; a mount that is broken into has one person's only.
+    """
+    return hmac.new(bytes.fromhex(key), user.encode(), "sha256").hexdigest()
+
+
 def write_private(path: Path, text: str) -> None:
     """Write `text` to `path` with mode 0600, at once or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -274,6 +296,21 @@ class Deployment:
     def agent_socket(self) -> Path:
         """Where the node agent listens."""
         return self.state.run / "agent.sock"
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where people's files are."""
+        return Layout(self.state.folder, self.settings.storage)
+
+    @property
+    def people_socket(self) -> Path:
+        """Where the node agent listens for the workspace service: status, retry and pins only."""
+        return self.state.run / "agent-people.sock"
+
+    @property
+    def dav_url(self) -> str:
+        """The embedded WebDAV server on the loopback, past the proxy, without a final slash."""
+        return f"http://127.0.0.1:{self.facts.dav_port}{DAV_PATH}"
 
     @property
     def hub_api(self) -> str:

@@ -15,11 +15,10 @@ from typing import Any
 
 from jupyterhub.spawner import SimpleLocalProcessSpawner, set_user_setuid
 
+from pelagos.accounts import ACCOUNT
 from pelagos.backends.base import HOME, SCRATCH, ServerMixin, ServerSpec, StartError
 from pelagos.deployment import ROOT, Deployment
 from pelagos.volumes import safe_name
-
-ACCOUNT = "pelagos-server"  # runs people's servers when the hub runs as root
 
 
 def environment_of(image: str) -> Path:

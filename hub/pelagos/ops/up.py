@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pwd
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,9 @@ from pathlib import Path
 
 import httpx
 
-from pelagos.backends.process import ACCOUNT, environment_of
+from pelagos import accounts
+from pelagos.accounts import ACCOUNT
+from pelagos.backends.process import environment_of
 from pelagos.deployment import ROOT, Deployment, Facts, State
 from pelagos.errors import EngineError, NetworkError, NotRunningError, PelagosError, StateError
 from pelagos.images import ImageGraph, load_graph
@@ -130,6 +132,7 @@ def prepare(request: Request, state: State, reporter: Reporter) -> Deployment:
         }
     )
     deployment = Deployment(state, facts, settings, graph)
+    as_account = _prepare_account(state, reporter)
     if backend is BackendKind.DOCKER:
         facts = facts.model_copy(update={"hub_address": _prepare_docker(deployment, reporter)})
     else:
@@ -140,7 +143,10 @@ def prepare(request: Request, state: State, reporter: Reporter) -> Deployment:
             # running servers know the hub's port: it never changes
             "hub_port": facts.hub_port or free_port(facts.hub_address, 8081),
             "proxy_api_port": free_port("127.0.0.1", facts.proxy_api_port or 8001),
+            "dav_port": free_port("127.0.0.1", facts.dav_port or 8002),
+            "workspace_port": free_port("127.0.0.1", facts.workspace_port or 8003),
             "references": references,
+            "as_account": as_account,
         }
     )
     check_port(facts.hub_address, facts.hub_port)
@@ -200,7 +206,7 @@ def _prepare_processes(
             reporter.notice(f"The image {name!r} needs a container engine and is not offered.")
     state.homes.mkdir(mode=0o711, exist_ok=True)
     if os.geteuid() == 0 and offered:
-        _prepare_account(state, offered[0], reporter)
+        _check_account(state, offered[0])
     return offering_only(settings, offered)
 
 
@@ -222,32 +228,46 @@ def offering_only(settings: Settings, names: list[str]) -> Settings:
     return settings.model_copy(update={"images": names, "virtual_labs": labs})
 
 
-def _prepare_account(state: State, image: str, reporter: Reporter) -> None:
-    """As root, people's servers run under an account of their own, never as root."""
-    try:
-        pwd.getpwnam(ACCOUNT)
-    except KeyError:
-        reporter.step(f"Making the system account {ACCOUNT}, which runs people's servers")
-        subprocess.run(
-            ["useradd", "--system", "--user-group", "--no-create-home", ACCOUNT],
-            check=True,
-            timeout=60,
+def _prepare_account(state: State, reporter: Reporter) -> bool:
+    """As root, the account for what strangers talk to; whether it can run our programs."""
+    if os.geteuid() != 0:
+        return False
+    if not accounts.exists():
+        reporter.step(f"Making the system account {ACCOUNT}")
+        accounts.make()
+    # the account must pass through these folders, not read them
+    for folder in (state.folder, state.run):
+        folder.chmod(0o711)
+    # services import pelagos and listen below the state folder
+    usable = _runs_as_account([sys.executable, "-c", "import pelagos"], cwd=state.folder)
+    if not usable:
+        reporter.notice(
+            f"The account {ACCOUNT} can't run {sys.executable} or reach {state.folder}, so the "
+            "WebDAV server and the workspace service run as root. Put the checkout and Python "
+            "where everybody can read them, such as /opt/pelagos and Debian's python3."
         )
-    # the account must pass through the state folder, not read it
-    state.folder.chmod(0o711)
+    return usable
+
+
+def _runs_as_account(command: list[str], cwd: Path) -> bool:
+    def become() -> None:
+        accounts.become()
+        os.chdir(cwd)
+
+    try:
+        done = subprocess.run(
+            command, preexec_fn=become, capture_output=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0
+
+
+def _check_account(state: State, image: str) -> None:
+    """As root, people's servers run under the account, which must reach their environment."""
     state.homes.chmod(0o711)
     program = environment_of(image) / "bin" / "python"
-    done = subprocess.run(
-        [str(program), "-c", ""],
-        user=ACCOUNT,
-        group=ACCOUNT,
-        extra_groups=[],
-        cwd="/",
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    if done.returncode != 0:
+    if not _runs_as_account([str(program), "-c", ""], cwd=Path("/")):
         raise StateError(
             f"The account {ACCOUNT}, which runs people's servers, can't run {program}.",
             "Put the checkout and the Python that made .env where everybody can read them, such as "

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pelagos.settings.models import CommunityImage, Settings, Size, VirtualLab
+from pelagos.settings.models import CommunityImage, Settings, Size, VirtualLab, WorkspaceKind
 from pelagos.units import format_bytes, format_cores
+
+# Areas of the dataspace beside the virtual labs' own.
+RESERVED_AREAS = ("pool",)
 
 Problem = tuple[tuple[str | int, ...], str]
 
@@ -59,6 +62,23 @@ def _check_virtual_lab(
         yield at, "nobody can use it: give members or managers, or set open: true"
 
 
+def _check_storage(settings: Settings) -> Iterator[Problem]:
+    at = ("storage", "workspace")
+    workspace = settings.storage.workspace
+    if workspace.kind is WorkspaceKind.WEBDAV and not workspace.url:
+        yield at, "kind webdav needs a url, such as https://cloud.example.org/dav/{user}/"
+    if workspace.kind is WorkspaceKind.EMBEDDED and workspace.url:
+        yield (*at, "url"), "only with kind: webdav"
+    if workspace.kind is WorkspaceKind.WEBDAV and workspace.path:
+        yield (*at, "path"), "only with kind: embedded"
+    for index, virtual_lab in enumerate(settings.virtual_labs):
+        if virtual_lab.name in RESERVED_AREAS:
+            yield (
+                ("virtual_labs", index, "name"),
+                f"{virtual_lab.name!r} is the name of an area of the dataspace",
+            )
+
+
 def check(settings: Settings, recipe_names: list[str]) -> Iterator[Problem]:
     """Every problem between parts: its location and the reason.
 
@@ -84,3 +104,4 @@ def check(settings: Settings, recipe_names: list[str]) -> Iterator[Problem]:
             yield ("images", index, "name"), f"{image.name!r} is an image of images/images.yaml"
     for index, virtual_lab in enumerate(settings.virtual_labs):
         yield from _check_virtual_lab(index, virtual_lab, sizes, images)
+    yield from _check_storage(settings)

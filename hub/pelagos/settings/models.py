@@ -17,6 +17,8 @@ MAX_MEMORY = 32 * 2**30
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,38}[a-z0-9]$")]
 # `:` would make a person's name look like the group of a virtual lab's managers.
 UserName = Annotated[str, StringConstraints(pattern=r"^[^\s:/]{1,255}$")]
+# Text, so that the schema and the reference stay simple; it becomes a Path where it is used.
+FolderPath = Annotated[str, StringConstraints(pattern=r"^(/[^\x00\n]*[^\x00\n/])?$")]
 
 
 class Model(BaseModel):
@@ -95,6 +97,13 @@ class VirtualLab(Model):
     limits: Limits = Field(
         Limits(), description="The most that one server of this virtual lab may have."
     )
+    members_write: bool = Field(
+        True,
+        description=(
+            "Members may write to the virtual lab's shared folder of the workspace; if false only "
+            "its managers may, and members read."
+        ),
+    )
 
 
 class CommunityImage(Model):
@@ -153,6 +162,103 @@ class Network(Model):
     )
 
 
+class WorkspaceKind(StrEnum):
+    """Where people's workspaces are."""
+
+    EMBEDDED = "embedded"
+    WEBDAV = "webdav"
+
+
+class Workspace(Model):
+    """The persistent storage: every person's own, and a shared folder per virtual lab."""
+
+    kind: WorkspaceKind = Field(
+        WorkspaceKind.EMBEDDED,
+        description=(
+            "`embedded`: folders on this machine, served over WebDAV by this VRE. `webdav`: a "
+            "server elsewhere (Nextcloud, B2DROP, any), where each person has an account."
+        ),
+    )
+    url: str = Field(
+        "",
+        description=(
+            "With `webdav`: the address of a person's folder there; `{user}` stands for the user "
+            "name that the person has there."
+        ),
+        pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$",
+    )
+    path: FolderPath = Field(
+        "",
+        description=(
+            "With `embedded`: an absolute path of the folder to keep workspaces in; `workspaces` "
+            "in the state folder if empty."
+        ),
+    )
+    quota: Bytes = Field(
+        10 * 2**30, description="With `embedded`: the most that one person may keep.", ge=2**20
+    )
+    virtual_lab_quota: Bytes = Field(
+        50 * 2**30,
+        description="With `embedded`: the most that the shared folder of a virtual lab may hold.",
+        ge=2**20,
+    )
+    cache: Bytes = Field(
+        5 * 2**30,
+        description="Space on this machine for each person's files under way to and from WebDAV.",
+        ge=2**26,
+    )
+
+
+class QuotaKind(StrEnum):
+    """How the quota of a dataspace is enforced."""
+
+    AUTO = "auto"
+    XFS = "xfs"
+    IMAGE = "image"
+    DIRECTORY = "directory"
+
+
+class Dataspace(Model):
+    """The fast, volatile storage of this machine."""
+
+    path: FolderPath = Field(
+        "",
+        description=(
+            "An absolute path of a folder on a fast disk; `dataspaces` in the state folder if "
+            "empty."
+        ),
+    )
+    quota_kind: QuotaKind = Field(
+        QuotaKind.AUTO,
+        description=(
+            "`xfs`: project quota of an XFS file system. `image`: a file system in a sparse file "
+            "per owner. `directory`: plain folders, where nothing is enforced. `auto`: the first "
+            "of these that the machine can do."
+        ),
+    )
+    quota: Bytes = Field(
+        20 * 2**30, description="The most that one person's own area may hold.", ge=2**24
+    )
+    virtual_lab_quota: Bytes = Field(
+        50 * 2**30, description="The most that a virtual lab's area may hold.", ge=2**24
+    )
+    expiry: Seconds = Field(
+        7 * 86400,
+        description="A file in a person's own area goes this long after its last change; 0: never.",
+    )
+    virtual_lab_expiry: Seconds = Field(
+        30 * 86400,
+        description="The same in a virtual lab's area; 0: never.",
+    )
+
+
+class Storage(Model):
+    """Where people's files are."""
+
+    workspace: Workspace = Field(Workspace(), description="Persistent, over WebDAV.")
+    dataspace: Dataspace = Field(Dataspace(), description="Fast and volatile, on this machine.")
+
+
 class Settings(Model):
     """All of pelagos.yaml. Every key has a default: an empty file is the demonstration VRE."""
 
@@ -196,6 +302,7 @@ class Settings(Model):
     )
     servers: Servers = Field(Servers(), description="The life of people's servers.")
     network: Network = Field(Network(), description="What people's servers may reach.")
+    storage: Storage = Field(Storage(), description="Where people's files are.")
     backend: BackendKind = Field(
         BackendKind.AUTO,
         description=(
