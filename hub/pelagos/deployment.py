@@ -44,9 +44,8 @@ class Facts(BaseModel):
     hub_address: str
     hub_port: int
     proxy_api_port: int
-    # on the loopback: WebDAV, and the pages and API of storage
-    dav_port: int = 0
-    workspace_port: int = 0
+    dav_port: int = 0  # on the loopback
+    workspace_port: int = 0  # on the hub's address: people's servers ask there too
     # whether services that need no root can run as the account `pelagos-server`
     as_account: bool = False
     # what each image was called when `up` made it ready: a later `git pull` changes recipes, and
@@ -311,6 +310,11 @@ class Deployment:
     def dav_url(self) -> str:
         """The embedded WebDAV server on the loopback, past the proxy, without a final slash."""
         return f"http://127.0.0.1:{self.facts.dav_port}{DAV_PATH}"
+
+    @property
+    def workspace_origin(self) -> str:
+        """Scheme, host and port of the workspace service, past the proxy: for proxy and servers."""
+        return f"http://{self.facts.hub_address}:{self.facts.workspace_port}"
 
     @property
     def hub_api(self) -> str:

@@ -15,7 +15,7 @@ from pelagos.deployment import ROOT
 from pelagos.errors import PelagosError
 from pelagos.hubconfig.roles import OPERATOR
 from pelagos.images import load_graph
-from pelagos.node.agent import policy_of
+from pelagos.node.network import policy_of
 from pelagos.ops import engine
 from pelagos.ops.kernel import Kernel
 from support import Gate, Vre, pelagos, until

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from pelagos.node.firewall import Policy, forward_rules, host_resolvers, input_rules
 
-POLICY = Policy("plg-abc123", 8081, ("10.0.0.2",), ("10.20.0.0/24",))
+POLICY = Policy("plg-abc123", (8081, 8083), ("10.0.0.2",), ("10.20.0.0/24",))
 
 
 def verdict(address: str, port: int, protocol: str = "tcp") -> str:

@@ -4,7 +4,16 @@ import httpx
 import pytest
 from pelagos.deployment import Deployment
 from pelagos.services.culler import arguments
-from pelagos.services.reconciler import Report, Running, known_servers, orphans, read_reports
+from pelagos.services.reconciler import (
+    Person,
+    Report,
+    Running,
+    known_servers,
+    orphans,
+    people_with_servers,
+    read_reports,
+    reconcile_storage,
+)
 from pelagos.settings import Settings
 from pelagos.settings.models import Servers
 
@@ -24,7 +33,7 @@ def test_servers_are_read_page_by_page() -> None:
         return httpx.Response(200, json=people[offset : offset + 200])
 
     with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://hub") as client:
-        known = known_servers(client)
+        known = known_servers(people_with_servers(client))
     assert len(known) == 451
     assert ("u3", "reef") in known
 
@@ -35,7 +44,7 @@ def test_a_hub_that_refuses_is_not_an_empty_hub() -> None:
         httpx.Client(transport=transport, base_url="http://hub") as client,
         pytest.raises(httpx.HTTPStatusError),
     ):
-        known_servers(client)
+        people_with_servers(client)
 
 
 def test_a_damaged_report_is_as_good_as_none(deployment: Deployment) -> None:
@@ -55,3 +64,24 @@ def test_never_idle_is_a_very_long_time(deployment: Deployment) -> None:
     deployment.settings = Settings(servers=Servers(idle_timeout=0, max_age=0))
     assert "--timeout=31536000" in arguments(deployment)
     assert "--max-age=0" in arguments(deployment)
+
+
+def test_storage_of_who_came_unnoticed_is_asked_for_and_of_who_left_given_back() -> None:
+    calls = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            statuses = [{"user": "left", "wanted": True}, {"user": "flushing", "wanted": False}]
+            return httpx.Response(200, json=statuses)
+        calls.append((request.method, request.url.raw_path.decode()))
+        return httpx.Response(200, json={})
+
+    people = [Person("new/one", ("reef",), ("",))]
+    transport = httpx.MockTransport(answer)
+    with httpx.Client(transport=transport, base_url="http://agent") as agent:
+        gone = reconcile_storage(agent, Settings(), people, set())
+        assert gone == {"left"}
+        assert calls == [("PUT", "/workspaces/new%2Fone"), ("PUT", "/dataspaces/users/new%2Fone")]
+        calls.clear()
+        reconcile_storage(agent, Settings(), [], gone)
+    assert calls == [("DELETE", "/workspaces/left"), ("DELETE", "/dataspaces/users/left")]

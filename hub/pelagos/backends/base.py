@@ -19,7 +19,7 @@ from jupyterhub.spawner import SpawnException
 from traitlets import Any as AnyTrait
 from traitlets.config import Configurable
 
-from pelagos.deployment import LABEL, Deployment
+from pelagos.deployment import LABEL, WORKSPACE_PATH, Deployment
 from pelagos.errors import RefusedError
 from pelagos.quotas import ServerLimits
 from pelagos.settings import VirtualLab
@@ -28,6 +28,8 @@ from pelagos.virtual_labs import Selection, select
 from pelagos.volumes import container_name, home_volume
 
 HOME = "/home/jovyan"
+WORKSPACE = "/mnt/workspace"  # the mount lies on its `data`: a mount that died heals below a parent
+DATASPACE = "/dataspace"
 SCRATCH = "/tmp"  # noqa: S108 - a path in the container, where it is a volume of its own
 
 # Everything JupyterLab or a kernel writes at start goes to the server's own disk, so that a full
@@ -60,6 +62,8 @@ class ServerSpec:
     container: str
     home: str
     network: str
+    # folders of this machine and where the server sees them; what is mounted in them later too
+    folders: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -83,6 +87,10 @@ def server_spec(
         container=container_name(instance, owner, server_name),
         home=home_volume(instance, owner),
         network=deployment.network,
+        folders={
+            str(deployment.layout.mount_parent(owner)): WORKSPACE,
+            str(deployment.layout.view(owner)): DATASPACE,
+        },
         labels={
             f"{LABEL}.instance": instance,
             f"{LABEL}.user": owner,
@@ -96,6 +104,9 @@ def server_spec(
             "PELAGOS_VIRTUAL_LAB": selection.virtual_lab.name,
             "PELAGOS_IMAGE": image.name,
             "PELAGOS_SIZE": selection.size.name,
+            "PELAGOS_WORKSPACE": f"{WORKSPACE}/data",
+            "PELAGOS_DATASPACE": DATASPACE,
+            "PELAGOS_WORKSPACE_API": f"{deployment.workspace_origin}{WORKSPACE_PATH}/api",
         },
     )
 
@@ -105,6 +116,7 @@ class Stage(IntEnum):
 
     QUEUED = 5
     IMAGE_READY = 25
+    STORAGE_READY = 35
     STARTING = 40
     READY = 95
 
@@ -257,6 +269,16 @@ class ServerMixin(Configurable):  # type: ignore[misc] # traitlets is untyped
     async def prepare(self, spec: ServerSpec) -> None:
         """Whatever must be there before the server is started."""
         self.report(Stage.IMAGE_READY, f"Image {spec.image} is ready")
+
+    async def run_post_stop_hook(self) -> None:
+        """JupyterHub calls this after every end of a server, asked for or not."""
+        await super().run_post_stop_hook()
+        others = (one for name, one in self.user.spawners.items() if name != self.name)
+        if not any(one.active for one in others):
+            await self.release(self.user.name)
+
+    async def release(self, user: str) -> None:
+        """The last server of `user` has ended: what they had on this node may go."""
 
     async def launch(self, spec: ServerSpec) -> tuple[str, int]:
         """Start the server and return its host and port; it need not answer yet."""

@@ -15,19 +15,19 @@ from typing import Any, ClassVar
 import docker
 import docker.errors
 import docker.utils
-import httpx
 import requests.exceptions
 from dockerspawner import DockerSpawner
 
-from pelagos.backends.base import HOME, SCRATCH, ServerMixin, ServerSpec, StartError
+from pelagos.backends import agent
+from pelagos.backends.base import HOME, SCRATCH, ServerMixin, ServerSpec, Stage, StartError
 from pelagos.errors import EngineError
 from pelagos.units import format_bytes
+from pelagos.virtual_labs import virtual_labs_of
 from pelagos.volumes import home_volume
 
 logger = logging.getLogger(__name__)
 
 ENGINE_THREADS = 16
-AGENT_TIMEOUT = 10  # seconds
 ENGINE_TIMEOUT = 60  # seconds for one call
 STOP_TIMEOUT = 10  # seconds for JupyterLab to end its kernels before it is killed
 
@@ -126,7 +126,11 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
         # after `image`, whose change renders DockerSpawner's own name template
         self.object_name = spec.container
         self.network_name = spec.network
-        self.volumes = {spec.home: HOME}
+        self.volumes = {
+            spec.home: HOME,
+            # rslave: what the node agent mounts in them later, or again, appears in the server
+            **{host: {"bind": there, "mode": "rw,rslave"} for host, there in spec.folders.items()},
+        }
         self.extra_host_config = host_config(spec)
         self.extra_create_kwargs = {"labels": dict(spec.labels), "hostname": spec.image}
         return spec
@@ -164,15 +168,24 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
         except EngineError as error:
             raise unreachable(error) from error
         await super().prepare(spec)
+        await self._storage(spec)
+
+    async def _storage(self, spec: ServerSpec) -> None:
+        """Workspace and dataspace: without them the server starts all the same, and says so."""
+        labs = virtual_labs_of(self.deployment.settings, self.groups())
+        trouble = await agent.want(self.deployment, spec.owner, [lab.name for lab in labs])
+        if trouble:
+            self.report(Stage.STORAGE_READY, f"Your server starts without storage: {trouble}")
+        else:
+            self.report(Stage.STORAGE_READY, "Workspace and dataspace are on their way")
+
+    async def release(self, user: str) -> None:
+        """See ServerMixin."""
+        await agent.release(self.deployment, user)
 
     async def _isolated(self) -> None:
         """No server without the rules that keep it apart: this check fails closed."""
-        transport = httpx.AsyncHTTPTransport(uds=str(self.deployment.agent_socket), verify=False)
-        try:
-            async with httpx.AsyncClient(transport=transport, timeout=AGENT_TIMEOUT) as client:
-                reason = (await client.get("http://agent/health")).json()["reason"]
-        except (httpx.HTTPError, ValueError, KeyError) as error:
-            reason = f"the node agent does not answer: {error!r}"
+        reason = await agent.not_isolated(self.deployment)
         if reason:
             raise StartError(
                 "The rules that keep servers apart from each other are not in place, so yours was "
@@ -270,12 +283,14 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
             logger.debug("%s was removed before", self.object_name)
 
     async def delete_forever(self) -> None:
-        """The person's account is deleted: so is their home.
+        """The person's account is deleted: so are their home and dataspace.
 
-        Only with the last server; JupyterHub calls this for each.
+        The workspace is set aside, where nobody finds it who gets the same name. Only with the last
+        server; JupyterHub calls this for each.
         """
         if self.name:
             return
+        await agent.release(self.deployment, self.user.name, deleted=True)
         try:
             await self.docker(
                 "remove_volume",

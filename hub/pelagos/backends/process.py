@@ -7,6 +7,7 @@ from each other and no limit is enforced. `./pelagos up` says so.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -16,9 +17,14 @@ from typing import Any
 from jupyterhub.spawner import SimpleLocalProcessSpawner, set_user_setuid
 
 from pelagos.accounts import ACCOUNT
-from pelagos.backends.base import HOME, SCRATCH, ServerMixin, ServerSpec, StartError
+from pelagos.backends.base import HOME, SCRATCH, ServerMixin, ServerSpec, Stage, StartError
 from pelagos.deployment import ROOT, Deployment
+from pelagos.layout import Area, AreaKind
+from pelagos.settings import WorkspaceKind
+from pelagos.virtual_labs import virtual_labs_of
 from pelagos.volumes import safe_name
+
+logger = logging.getLogger(__name__)
 
 
 def environment_of(image: str) -> Path:
@@ -29,6 +35,40 @@ def environment_of(image: str) -> Path:
 def home_of(deployment: Deployment, owner: str) -> Path:
     """One person's home."""
     return deployment.state.homes / safe_name(owner)
+
+
+def link_storage(deployment: Deployment, owner: str, virtual_labs: list[str]) -> None:
+    """Workspace and dataspace in the home: links to plain folders, without mounts or quotas.
+
+    What is in a link's place already stays.
+    """
+    layout, home = deployment.layout, home_of(deployment, owner)
+    links = {home / "dataspace" / "pool": layout.area(Area(AreaKind.POOL))}
+    links[home / "dataspace" / "me"] = layout.area(Area(AreaKind.USERS, owner))
+    for name in virtual_labs:
+        links[home / "dataspace" / name] = layout.area(Area(AreaKind.VIRTUAL_LABS, name))
+    if deployment.settings.storage.workspace.kind is WorkspaceKind.EMBEDDED:
+        links[home / "workspace"] = layout.user_workspace(owner)
+        for name in virtual_labs:
+            # the WebDAV server shows the shared folders under the same names
+            shared = layout.user_workspace(owner) / "shared" / name
+            links[shared] = layout.virtual_lab_workspace(name)
+    for link, folder in links.items():
+        for wanted in (folder, link.parent):
+            _make_folder(wanted)
+        if not link.exists() and not link.is_symlink():
+            link.symlink_to(folder)
+
+
+def _make_folder(folder: Path) -> None:
+    """A folder of the account that people's servers run as, which passes through those above."""
+    if folder.is_dir():
+        return
+    if not folder.parent.is_dir():
+        _make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if os.geteuid() == 0:
+        shutil.chown(folder, ACCOUNT, ACCOUNT)
 
 
 class PelagosProcessSpawner(ServerMixin, SimpleLocalProcessSpawner):  # type: ignore[misc]
@@ -61,6 +101,15 @@ class PelagosProcessSpawner(ServerMixin, SimpleLocalProcessSpawner):  # type: ig
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if os.geteuid() == 0:
                 shutil.chown(folder, ACCOUNT, ACCOUNT)
+        labs = [lab.name for lab in virtual_labs_of(self.deployment.settings, self.groups())]
+        try:
+            link_storage(self.deployment, spec.owner, labs)
+        except OSError as error:
+            # a server without storage is better than none
+            logger.warning("The storage of %r can't be made: %s", spec.owner, error)
+            self.report(
+                Stage.STORAGE_READY, f"Your server starts without storage: {error.strerror}"
+            )
         tutorials = home / "tutorials"
         if not tutorials.exists():
             shutil.copytree(ROOT / "notebooks" / "tutorials", tutorials)
@@ -88,6 +137,8 @@ class PelagosProcessSpawner(ServerMixin, SimpleLocalProcessSpawner):  # type: ig
             name: value.replace(SCRATCH, scratch, 1).replace(HOME, self.home_dir, 1)
             for name, value in super().server_environment().items()
         }
+        own["PELAGOS_WORKSPACE"] = f"{self.home_dir}/workspace"
+        own["PELAGOS_DATASPACE"] = f"{self.home_dir}/dataspace"
         bin_folder = str(environment_of(self.spec.image) / "bin")
         return {**own, "PATH": f"{bin_folder}:/usr/local/bin:/usr/bin:/bin"}
 
@@ -96,7 +147,9 @@ class PelagosProcessSpawner(ServerMixin, SimpleLocalProcessSpawner):  # type: ig
         return homes / ".scratch" / safe_name(self.user.name)
 
     def delete_forever(self) -> None:
-        """The person's account is deleted: so is their home."""
+        """The person's account is deleted: so are their home and dataspace. The workspace stays."""
         if not self.name:
             shutil.rmtree(home_of(self.deployment, self.user.name), ignore_errors=True)
             shutil.rmtree(self._scratch(), ignore_errors=True)
+            area = Area(AreaKind.USERS, self.user.name)
+            shutil.rmtree(self.deployment.layout.area(area), ignore_errors=True)

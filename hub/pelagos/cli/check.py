@@ -9,6 +9,7 @@ import typer
 from pelagos.cli.console import JsonOption, StateOption, out, print_json, state_of
 from pelagos.deployment import Deployment
 from pelagos.ops import check as ops
+from pelagos.ops.checking import StepResult
 from pelagos.ops.hubapi import HubApi
 
 
@@ -22,7 +23,7 @@ def check(
     """Prove a running VRE end to end as a temporary person. Exit code 0 only if all passed."""
     deployment = Deployment.load(state_of(state).folder)
 
-    def told(step: ops.StepResult) -> None:
+    def told(step: StepResult) -> None:
         if not json:
             mark = "[green]ok[/]  " if step.ok else "[red]FAIL[/]"
             out.print(f"{mark} {step.seconds:7.2f} s  {step.name}: ", end="")

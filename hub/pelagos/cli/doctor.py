@@ -6,11 +6,12 @@ import typer
 
 from pelagos.cli.console import JsonOption, SettingsOption, StateOption, out, print_json, state_of
 from pelagos.ops import doctor as ops
+from pelagos.ops.findings import Level
 
 _MARKS = {
-    ops.Level.OK: "[green]ok[/]     ",
-    ops.Level.WARNING: "[yellow]warning[/]",
-    ops.Level.ERROR: "[red]ERROR[/]  ",
+    Level.OK: "[green]ok[/]     ",
+    Level.WARNING: "[yellow]warning[/]",
+    Level.ERROR: "[red]ERROR[/]  ",
 }
 
 
@@ -27,5 +28,5 @@ def doctor(
             out.print(finding.detail, markup=False)
             if finding.mend:
                 out.print(f"          mend: {finding.mend}", markup=False)
-    if any(finding.level is ops.Level.ERROR for finding in findings):
+    if any(finding.level is Level.ERROR for finding in findings):
         raise typer.Exit(1)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from pelagos.cli.console import JsonOption, StateOption, out, print_json, state_of
 from pelagos.ops.status import status as ops_status
-from pelagos.units import format_seconds
+from pelagos.ops.storage import StorageStatus
+from pelagos.units import format_bytes, format_seconds
 
 
 def status(state: StateOption = None, json: JsonOption = False) -> None:
@@ -38,7 +40,36 @@ def status(state: StateOption = None, json: JsonOption = False) -> None:
             out.print(table)
         elif found.hub:
             out.print("no servers")
+        if found.storage:
+            _print_storage(found.storage)
         if found.orphans:
             out.print(f"{len(found.orphans)} servers unknown to the hub were stopped: see doctor")
     if not found.hub:
         raise typer.Exit(3)
+
+
+def _print_storage(storage: StorageStatus) -> None:
+    if storage.workspaces:
+        table = Table("workspace", "state", "uploads waiting", "refused", "used", box=None)
+        for one in storage.workspaces:
+            waiting = f"{one.pending} ({format_bytes(one.pending_bytes)})" if one.pending else "0"
+            state = f"{one.state}: {one.reason}" if one.reason else one.state
+            table.add_row(
+                one.user, escape(state), waiting, str(len(one.failed)), _of(one.used, one.total)
+            )
+        out.print(table)
+    if storage.areas:
+        table = Table("dataspace", "of", "used", "quota", box=None)
+        for area in storage.areas:
+            table.add_row(
+                area.kind,
+                escape(area.owner),
+                _of(area.used, area.quota),
+                "enforced" if area.enforced else "not enforced",
+            )
+        out.print(table)
+
+
+def _of(used: int | None, total: int | None) -> str:
+    known = [format_bytes(size) for size in (used, total) if size is not None]
+    return " of ".join(known) or "unknown"

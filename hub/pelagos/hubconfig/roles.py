@@ -28,7 +28,7 @@ SCOPES = {
         "read:hub",
     ],
     CULLER: ["list:users", "read:users:activity", "read:servers", "delete:servers"],
-    RECONCILER: ["list:users", "read:users:name", "read:servers"],
+    RECONCILER: ["list:users", "read:users:name", "read:users:groups", "read:servers"],
     # which virtual labs a person is in
     DAV: ["list:users", "read:users:name", "read:users:groups"],
     WORKSPACE: ["list:users", "read:users:name", "read:users:groups"],
@@ -43,7 +43,7 @@ _DEFAULT_ROLES = {
 def update_roles(c: Config, deployment: Deployment) -> None:
     """The services with their tokens, and a role each."""
     pages: dict[str, Any] = {
-        "url": f"http://127.0.0.1:{deployment.facts.workspace_port}",
+        "url": deployment.workspace_origin,
         # part of this VRE: people need not be asked whether it may know their name
         "oauth_no_confirm": True,
         "display": True,

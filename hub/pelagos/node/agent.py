@@ -1,7 +1,8 @@
-"""The node agent: a small HTTP API on a Unix socket, the only part that must be root.
+"""The node agent: a small HTTP API on Unix sockets, the only part that must be root.
 
-It keeps the packet-filter rules of the servers' network. They are lost when Docker or a firewall
-manager restarts, so it looks every few seconds and sets them again.
+It keeps the packet-filter rules of the servers' network, people's workspaces and the dataspace's
+areas. Every verb is safe to repeat. Two sockets: one for the hub and the operator, with every verb
+(mode 0600), and one for the workspace service, with what a person may see and ask for.
 """
 
 from __future__ import annotations
@@ -10,110 +11,106 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import FastAPI
 
+from pelagos import accounts
 from pelagos.deployment import Deployment, default_state
-from pelagos.errors import NetworkError
-from pelagos.node import firewall
+from pelagos.node import network, people, storage
+from pelagos.node.dataspaces import Dataspaces
+from pelagos.node.metrics import registry
+from pelagos.node.workspaces import Workspaces
 
 logger = logging.getLogger(__name__)
 
-CHECK_SECONDS = 10.0
 
-
-def policy_of(deployment: Deployment) -> firewall.Policy:
-    """What the servers of this VRE may reach."""
-    return firewall.Policy(
-        bridge=deployment.bridge,
-        hub_port=deployment.facts.hub_port,
-        resolvers=firewall.host_resolvers(),
-        allow=tuple(deployment.settings.network.allow),
-    )
-
-
-class Keeper:
-    """Sets the rules again whenever they are not as they should be."""
-
-    def __init__(self, deployment: Deployment) -> None:
-        self._deployment = deployment
-        self.wrong = "the rules were not set yet"
-
-    def set(self) -> list[str]:
-        """Set the rules now; what was missing. Raises NetworkError."""
-        try:
-            # the policy anew each time: the host's resolvers may change
-            found = firewall.apply(policy_of(self._deployment))
-        except NetworkError as error:
-            self.wrong = error.sentence
-            raise
-        self.wrong = ""
-        return found
-
-    async def run(self) -> None:
-        """Look every few seconds, for ever."""
-        while True:
-            try:
-                for reason in await asyncio.to_thread(self.set):
-                    logger.warning("Packet filter: %s; set again", reason)
-            except NetworkError as error:
-                logger.error("Packet filter: %s", error.sentence)
-            await asyncio.sleep(CHECK_SECONDS)
-
-
-def make_app(deployment: Deployment) -> FastAPI:
-    """The agent's API for one node."""
-
-    keeper = Keeper(deployment)
+def make_app(keeper: network.Keeper, workspaces: Workspaces, dataspaces: Dataspaces) -> FastAPI:
+    """The API for the hub and the operator; its life is the keepers' life."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(keeper.run())
+        tasks = [asyncio.create_task(keeper.run()), asyncio.create_task(workspaces.run())]
         yield
-        task.cancel()
+        for task in tasks:
+            task.cancel()
 
     app = FastAPI(title="Pelagos node agent", lifespan=lifespan)
-
-    @app.get("/health")
-    def health() -> dict[str, Any]:
-        """Whether servers may start: how the rules were at the last look. Cheap."""
-        return {"ok": not keeper.wrong, "reason": keeper.wrong}
-
-    @app.get("/network")
-    def network(response: Response) -> dict[str, Any]:
-        """Whether all packet-filter rules stand; 503 and the reasons if not."""
-        try:
-            wrong = firewall.missing(policy_of(deployment))
-        except NetworkError as error:
-            wrong = [error.sentence]
-        if wrong:
-            response.status_code = 503
-        return {"ok": not wrong, "bridge": deployment.bridge, "missing": wrong}
-
-    @app.put("/network")
-    def set_network(response: Response) -> dict[str, Any]:
-        """Set every packet-filter rule now. Safe to repeat."""
-        try:
-            return {"ok": True, "set": keeper.set()}
-        except NetworkError as error:
-            response.status_code = 500
-            return {"ok": False, "reason": error.sentence}
-
+    app.include_router(network.routes(keeper))
+    app.include_router(storage.routes(workspaces, dataspaces))
     return app
+
+
+def make_people_app(workspaces: Workspaces, dataspaces: Dataspaces) -> FastAPI:
+    """The API for the workspace service."""
+    app = FastAPI(title="Pelagos node agent, for people")
+    app.include_router(people.routes(workspaces, dataspaces, registry(workspaces, dataspaces)))
+    return app
+
+
+class Server(uvicorn.Server):
+    """A server that leaves signals to `serve`, which ends both."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """See uvicorn.Server."""
+        yield
+
+
+def listen(path: Path, group: int = 0) -> socket.socket:
+    """A Unix socket at `path` for its owner, and for a `group` if that is not root's.
+
+    uvicorn's own would be open to everybody.
+    """
+    path.unlink(missing_ok=True)
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    found.bind(str(path))  # mode 0700 by the umask
+    if group:
+        os.chown(path, 0, group)
+        path.chmod(0o660)
+    return found
+
+
+async def serve(apps: list[tuple[socket.socket, FastAPI]]) -> None:
+    """Serve each app on its socket until SIGTERM or SIGINT."""
+    servers = [(Server(uvicorn.Config(app, log_level="warning")), own) for own, app in apps]
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        for server, _ in servers:
+            server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await asyncio.gather(*(server.serve(sockets=[own]) for server, own in servers))
+
+
+async def run(deployment: Deployment) -> None:
+    """The agent's whole life."""
+    keeper = network.Keeper(deployment)
+    workspaces = Workspaces(deployment)
+    dataspaces = Dataspaces(deployment.layout, deployment.settings)
+    await asyncio.to_thread(workspaces.recover)
+    await asyncio.to_thread(dataspaces.recover)
+    _, group = accounts.ids() if deployment.facts.as_account else (0, 0)
+    await serve(
+        [
+            (listen(deployment.agent_socket), make_app(keeper, workspaces, dataspaces)),
+            (listen(deployment.people_socket, group), make_people_app(workspaces, dataspaces)),
+        ]
+    )
 
 
 def main() -> None:
     """Serve the agent of the VRE whose state folder stands in PELAGOS_STATE."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    deployment = Deployment.load(default_state())
-    socket = Path(deployment.agent_socket)
-    socket.unlink(missing_ok=True)
-    os.umask(0o077)  # the socket is for the hub's own account
-    uvicorn.run(make_app(deployment), uds=str(socket), log_level="warning")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    os.umask(0o077)  # sockets and files are for the hub's own account
+    asyncio.run(run(Deployment.load(default_state())))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ Two chains of our own, entered for packets from the servers' bridge only:
 
 - from DOCKER-USER (forwarded packets): answers pass, the host's resolvers and the operator's
   allow-list pass, every private and link-local network is refused, the internet passes;
-- from INPUT (packets to the host itself): answers pass, the hub's port passes, the rest is
-  refused.
+- from INPUT (packets to the host itself): answers pass, the ports of the hub and of its services
+  for servers pass, the rest is refused.
 
 Server-to-server traffic on the bridge is cut by the network's own `enable_icc=false`.
 Which addresses are private: IANA's special-purpose registry, RFC 6890.
@@ -47,7 +47,7 @@ class Policy:
     """
 
     bridge: str
-    hub_port: int
+    ports: tuple[int, ...]
     resolvers: tuple[str, ...]
     allow: tuple[str, ...] = ()
 
@@ -93,7 +93,7 @@ def input_rules(policy: Policy) -> list[str]:
     """Rules of the input chain, in order, as iptables arguments."""
     return [
         "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-        f"-p tcp -m tcp --dport {policy.hub_port} -j ACCEPT",
+        *(f"-p tcp -m tcp --dport {port} -j ACCEPT" for port in policy.ports),
         "-j REJECT --reject-with icmp-port-unreachable",
     ]
 

@@ -11,78 +11,25 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import httpx
 import nbformat
 
-from pelagos.backends.base import ServerSpec, server_spec
+from pelagos.backends.base import server_spec
 from pelagos.backends.process import home_of
 from pelagos.deployment import Deployment
 from pelagos.errors import NotRunningError, PelagosError
-from pelagos.hubconfig.roles import OPERATOR
-from pelagos.node.agent import policy_of
-from pelagos.ops import engine
+from pelagos.node.network import policy_of
+from pelagos.ops import check_storage, engine
+from pelagos.ops.checking import CheckResult, Failed, Run, StepResult
 from pelagos.ops.hubapi import HubApi
-from pelagos.ops.kernel import Kernel
-from pelagos.settings import BackendKind, VirtualLab
+from pelagos.settings import BackendKind
+from pelagos.sockets import unix_client
 from pelagos.units import format_bytes, format_cores
 from pelagos.virtual_labs import group_of, images_of, select
 from pelagos.volumes import home_volume
 
 _CELL_SECONDS = 300
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """How one step went; `seconds` of wall time."""
-
-    name: str
-    ok: bool
-    seconds: float
-    detail: str
-
-
-@dataclass
-class CheckResult:
-    """All steps, in order."""
-
-    steps: list[StepResult] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        """Whether every step passed."""
-        return bool(self.steps) and all(step.ok for step in self.steps)
-
-    def as_dict(self) -> dict[str, Any]:
-        """What `--json` prints."""
-        return {"ok": self.ok, "steps": [asdict(step) for step in self.steps]}
-
-
-@dataclass
-class Run:
-    """What the steps of one check share."""
-
-    deployment: Deployment
-    hub: HubApi
-    image: str
-    virtual_lab: VirtualLab
-    user: str
-    spec: ServerSpec
-
-    @property
-    def server_url(self) -> str:
-        """The temporary person's server, through the proxy."""
-        return f"{self.deployment.facts.url}user/{self.user}/"
-
-    def kernel(self) -> Kernel:
-        """A new kernel on that server."""
-        return Kernel(self.server_url, self.deployment.state.secret(OPERATOR))
-
-
-class Failed(PelagosError):
-    """A step found something wrong."""
 
 
 def sign_in_page(run: Run) -> str:
@@ -99,9 +46,8 @@ def isolation(run: Run) -> str:
     """The packet-filter rules of the servers' network stand."""
     if run.deployment.facts.backend is not BackendKind.DOCKER:
         return "not with the process backend: nothing isolates people"
-    transport = httpx.HTTPTransport(uds=str(run.deployment.agent_socket))
-    with httpx.Client(transport=transport, timeout=30) as client:
-        answer = client.get("http://agent/network").json()
+    with unix_client(run.deployment.agent_socket, 30) as client:
+        answer = client.get("/network").json()
     if not answer["ok"]:
         raise Failed(f"Packet-filter rules are missing: {', '.join(answer['missing'])}.")
     return f"packet-filter rules stand on {answer['bridge']}"
@@ -320,9 +266,10 @@ def no_trace(run: Run) -> str:
             left.append("the home, now removed")
     elif home_of(run.deployment, run.user).exists():
         left.append("the home")
+    left += check_storage.traces(run)
     if left:
         raise Failed(f"Left behind: {', '.join(left)}.")
-    return "account, container and home are gone"
+    return "account, container, home, workspace and dataspace are gone"
 
 
 STEPS: list[Callable[[Run], str]] = [
@@ -334,9 +281,13 @@ STEPS: list[Callable[[Run], str]] = [
     smoke_notebook,
     limits,
     network,
+    check_storage.workspace,
+    check_storage.workspace_quota,
+    check_storage.dataspace,
+    check_storage.expiry,
 ]
 # These run whatever happened before.
-CLEANUP: list[Callable[[Run], str]] = [stop, no_trace]
+CLEANUP: list[Callable[[Run], str]] = [check_storage.empty_workspace, stop, no_trace]
 
 
 def prepare(deployment: Deployment, hub: HubApi, image: str | None) -> Run:

@@ -8,9 +8,8 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -23,48 +22,18 @@ from pelagos.deployment import ROOT, Deployment, State
 from pelagos.errors import EngineError, NotRunningError, PelagosError, SettingsError
 from pelagos.images import ImageGraph, load_graph
 from pelagos.ops import build, engine, packages, supervise
+from pelagos.ops.findings import Finding, Level, Patient
+from pelagos.ops.look_storage import LOOKS as STORAGE_LOOKS
 from pelagos.ops.ports import check_port
 from pelagos.ops.up import DEFAULT_BIND, DEFAULT_PORT, last_facts
 from pelagos.services.reconciler import read_reports
-from pelagos.settings import BackendKind, Settings, load_settings
+from pelagos.settings import BackendKind, load_settings
+from pelagos.sockets import unix_client
 from pelagos.units import format_bytes, format_cores
 
 _MIN_FREE = 5 * 2**30
 _MIN_ENGINE = (20, 10)
 _MAX_CLOCK_SECONDS = 60.0
-
-
-class Level(StrEnum):
-    """How bad a finding is."""
-
-    OK = "ok"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at: what was found, and how to mend it where that is needed."""
-
-    name: str
-    level: Level
-    detail: str
-    mend: str = ""
-
-
-@dataclass(frozen=True)
-class Patient:
-    """What is looked at."""
-
-    state: State
-    settings_file: Path | None
-    graph: ImageGraph
-    settings: Settings | None
-    settings_error: SettingsError | None
-    bind: str
-    port: int
-    runs: bool
-    backend: BackendKind
 
 
 def patient(state: State, settings_file: Path | None) -> Patient:
@@ -311,10 +280,9 @@ def look_at_isolation(found: Patient) -> Iterator[Finding]:
         deployment = Deployment.load(found.state.folder)
     except (NotRunningError, PelagosError):
         return  # said above
-    transport = httpx.HTTPTransport(uds=str(deployment.agent_socket))
     try:
-        with httpx.Client(transport=transport, timeout=30) as client:
-            missing = client.get("http://agent/network").json()["missing"]
+        with unix_client(deployment.agent_socket, 30) as client:
+            missing = client.get("/network").json()["missing"]
     except (httpx.HTTPError, ValueError) as error:
         missing = [f"the node agent does not answer ({error!r})"]
     if missing:
@@ -349,6 +317,7 @@ LOOKS: list[Callable[[Patient], Iterator[Finding]]] = [
     look_at_clock,
     look_at_processes,
     look_at_isolation,
+    *STORAGE_LOOKS,
 ]
 
 

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import signal
 import time
+from typing import Any
 
+import httpx
 import psutil
 
 from pelagos.deployment import ROOT, STATE_VARIABLE, Deployment, Facts, State
 from pelagos.errors import EngineError, NotRunningError, PelagosError
 from pelagos.images import load_graph
 from pelagos.node import firewall
-from pelagos.node.agent import policy_of
+from pelagos.node.dataspaces import Dataspaces
+from pelagos.node.network import policy_of
+from pelagos.node.workspaces import Workspaces
 from pelagos.ops import engine, supervise
 from pelagos.ops.hubapi import HubApi
 from pelagos.ops.report import Reporter
 from pelagos.settings import BackendKind, Settings
+from pelagos.sockets import unix_client
+from pelagos.units import format_bytes
 
 DOWN_SECONDS = 60
+CLOSE_SECONDS = 60  # for uploads to arrive
 
 
 def running(state: State) -> bool:
@@ -33,7 +40,7 @@ def clear_leftovers(state: State, facts: Facts) -> int:
     mark = str(state.folder)
     ended = 0
     scripts = (
-        "pelagos.node.agent",
+        "pelagos.node",
         "jupyterhub_config.py",
         "pelagos.services",
         "jupyterhub_idle_culler",  # what the culler becomes
@@ -68,6 +75,8 @@ def down(state: State, *, servers: bool, reporter: Reporter) -> list[str]:
     # without the settings: a stop must work whatever another version left in the folder
     deployment = Deployment(state, facts, Settings(), load_graph(ROOT))
     stopped = stop_servers(deployment, runs, reporter) if servers else []
+    if servers:
+        _close_storage(deployment, reporter)
     if not runs:
         if stopped or clear_leftovers(state, facts):
             return stopped
@@ -90,6 +99,37 @@ def down(state: State, *, servers: bool, reporter: Reporter) -> list[str]:
     if servers and facts.backend is BackendKind.DOCKER:
         _remove_network(deployment, reporter)
     return stopped
+
+
+def _close_storage(deployment: Deployment, reporter: Reporter) -> None:
+    """With the last server the mounts go, once everything that people wrote has arrived."""
+    if deployment.facts.backend is not BackendKind.DOCKER:
+        return
+    reporter.step("Waiting for uploads, then unmounting workspaces and dataspaces")
+    try:
+        with unix_client(deployment.agent_socket, CLOSE_SECONDS + 30) as client:
+            answer = client.post("/close", params={"seconds": CLOSE_SECONDS})
+            pending = answer.raise_for_status().json()["pending"]
+    except (httpx.HTTPError, ValueError, KeyError):
+        pending = _close_without_agent(deployment, reporter)
+    for one in pending:
+        reporter.notice(
+            f"{one['pending']} files of {one['user']} ({format_bytes(one['pending_bytes'])}) have "
+            "not arrived on the WebDAV server. They wait in a cache and go on after ./pelagos up."
+        )
+
+
+def _close_without_agent(deployment: Deployment, reporter: Reporter) -> list[dict[str, Any]]:
+    """Unmount what an agent that is gone has left; what has not arrived waits in caches."""
+    try:
+        deployment = Deployment.load(deployment.state.folder)
+        workspaces = Workspaces(deployment)
+        workspaces.recover()
+        Dataspaces(deployment.layout, deployment.settings).close_all()
+        return [one.as_dict() for one in workspaces.close(0)]
+    except PelagosError as error:
+        reporter.notice(error.sentence)
+        return []
 
 
 def _remove_network(deployment: Deployment, reporter: Reporter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -9,7 +10,9 @@ from pelagos.deployment import Deployment, State
 from pelagos.errors import PelagosError
 from pelagos.ops import supervise
 from pelagos.ops.hubapi import HubApi
+from pelagos.ops.storage import StorageStatus, storage_status
 from pelagos.services.reconciler import Report, read_reports
+from pelagos.settings import BackendKind
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Status:
     processes: list[supervise.ProcessState] = field(default_factory=list)
     servers: list[Server] = field(default_factory=list)
     orphans: list[Report] = field(default_factory=list)
+    storage: StorageStatus | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -60,6 +64,10 @@ def status(state: State) -> Status:
                 answers = True
         except PelagosError:
             pass  # shown as a hub that does not answer
+    storage = None
+    if processes and facts.backend is BackendKind.DOCKER:
+        with suppress(PelagosError):  # shown as storage that nobody knows of
+            storage = storage_status(deployment)
     return Status(
         running=bool(processes),
         url=facts.url,
@@ -70,6 +78,7 @@ def status(state: State) -> Status:
         processes=processes,
         servers=servers,
         orphans=read_reports(deployment),
+        storage=storage,
     )
 
 

@@ -25,6 +25,7 @@ from pelagos.ops.down import clear_leftovers, running
 from pelagos.ops.ports import check_port, free_port
 from pelagos.ops.report import Reporter
 from pelagos.settings import BackendKind, Settings, load_settings
+from pelagos.sockets import unix_client
 
 DEFAULT_PORT = 8000
 DEFAULT_BIND = "0.0.0.0"  # noqa: S104 - people come from outside
@@ -144,12 +145,14 @@ def prepare(request: Request, state: State, reporter: Reporter) -> Deployment:
             "hub_port": facts.hub_port or free_port(facts.hub_address, 8081),
             "proxy_api_port": free_port("127.0.0.1", facts.proxy_api_port or 8001),
             "dav_port": free_port("127.0.0.1", facts.dav_port or 8002),
-            "workspace_port": free_port("127.0.0.1", facts.workspace_port or 8003),
+            # running servers know this one too
+            "workspace_port": facts.workspace_port or free_port(facts.hub_address, 8083),
             "references": references,
             "as_account": as_account,
         }
     )
     check_port(facts.hub_address, facts.hub_port)
+    check_port(facts.hub_address, facts.workspace_port)
     state.write(facts, settings)
     return Deployment(state, facts, settings, graph)
 
@@ -300,11 +303,10 @@ def wait_isolated(deployment: Deployment) -> None:
         return
     deadline = time.monotonic() + ISOLATED_SECONDS
     reason = "the node agent does not answer"
-    transport = httpx.HTTPTransport(uds=str(deployment.agent_socket))
-    with httpx.Client(transport=transport, timeout=30) as client:
+    with unix_client(deployment.agent_socket, 30) as client:
         while time.monotonic() < deadline:
             try:
-                answer = client.put("http://agent/network").json()
+                answer = client.put("/network").json()
             except (httpx.HTTPError, ValueError):
                 time.sleep(0.1)  # not listening yet
                 continue

@@ -1,8 +1,12 @@
-"""Finds servers' containers that the hub knows nothing of, reports and stops them.
+"""Compares what runs on this node with what the hub knows, and mends the difference.
 
-They come from a hub database that was lost or restored, or from an engine that died in the
-middle of a stop. Every container carries labels that say whose it is; what the hub lists is the
-truth. Nothing is touched unless the hub answered, and answered the same twice.
+Servers' containers that the hub knows nothing of are reported and stopped. They come from a hub
+database that was lost or restored, or from an engine that died in the middle of a stop. Every
+container carries labels that say whose it is; what the hub lists is the truth. Nothing is touched
+unless the hub answered, and answered the same twice.
+
+The node agent is told of people whose servers run without it knowing (it was away when they
+started), and of those who have left.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import docker
 import docker.errors
@@ -23,6 +28,9 @@ import requests.exceptions
 from pelagos.deployment import LABEL, Deployment, default_state, write_private
 from pelagos.hubconfig.roles import RECONCILER
 from pelagos.services.base import wait_for_hub
+from pelagos.settings import Settings
+from pelagos.sockets import unix_client
+from pelagos.virtual_labs import virtual_labs_of
 
 logger = logging.getLogger(__name__)
 
@@ -54,18 +62,58 @@ def orphans(running: Iterable[Running], known: set[tuple[str, str]]) -> set[Runn
     return {one for one in running if (one.user, one.server) not in known}
 
 
-def known_servers(client: httpx.Client) -> set[tuple[str, str]]:
-    """(user, server) of every server that the hub runs, starts or stops."""
-    known: set[tuple[str, str]] = set()
+@dataclass(frozen=True)
+class Person:
+    """Somebody with servers that the hub runs, starts or stops."""
+
+    name: str
+    groups: tuple[str, ...]
+    servers: tuple[str, ...]
+
+
+def people_with_servers(client: httpx.Client) -> list[Person]:
+    """Everybody whose servers the hub runs, starts or stops."""
+    found: list[Person] = []
     offset = 0
     while True:
         response = client.get("/users", params={"limit": 200, "offset": offset})
         response.raise_for_status()
         users = response.json()
-        known |= {(user["name"], name) for user in users for name in user.get("servers") or {}}
+        found += [
+            Person(user["name"], tuple(user.get("groups") or ()), tuple(user["servers"]))
+            for user in users
+            if user.get("servers")
+        ]
         if len(users) < 200:
-            return known
+            return found
         offset += len(users)
+
+
+def known_servers(people: Iterable[Person]) -> set[tuple[str, str]]:
+    """(user, server) of all of them."""
+    return {(person.name, server) for person in people for server in person.servers}
+
+
+def reconcile_storage(
+    agent: httpx.Client, settings: Settings, people: list[Person], suspects: set[str]
+) -> set[str]:
+    """Tell the agent who is here; who seemed to have left this time.
+
+    Only who had left the time before too (`suspects`) is released. Raises httpx.HTTPError.
+    """
+    statuses = agent.get("/workspaces").raise_for_status().json()
+    wanted = {status["user"] for status in statuses if status["wanted"]}
+    here = {person.name: person for person in people}
+    for name in sorted(here.keys() - wanted):
+        labs = [lab.name for lab in virtual_labs_of(settings, here[name].groups)]
+        logger.warning("The node agent did not know that %r has a server", name)
+        agent.put(f"/workspaces/{quote(name, safe='')}")
+        agent.put(f"/dataspaces/users/{quote(name, safe='')}", json={"virtual_labs": labs})
+    gone = wanted - here.keys()
+    for name in sorted(gone & suspects):
+        agent.delete(f"/workspaces/{quote(name, safe='')}")
+        agent.delete(f"/dataspaces/users/{quote(name, safe='')}")
+    return gone
 
 
 def running_servers(engine: docker.DockerClient, instance: str) -> list[Running]:
@@ -122,15 +170,25 @@ def main() -> None:
         "Authorization": f"token {deployment.state.secret(RECONCILER)}",
     }
     suspects: set[Running] = set()
-    with httpx.Client(
-        base_url=deployment.hub_api, headers=headers, timeout=30, trust_env=False
-    ) as hub:
+    gone: set[str] = set()
+    with (
+        httpx.Client(
+            base_url=deployment.hub_api, headers=headers, timeout=30, trust_env=False
+        ) as hub,
+        unix_client(deployment.agent_socket, 30) as agent,
+    ):
         while True:
             try:
+                people = people_with_servers(hub)
+                gone = reconcile_storage(agent, deployment.settings, people, gone)
+            except (httpx.HTTPError, ValueError, KeyError) as error:
+                gone = set()
+                logger.info("The node agent was not told this time: %r", error)
+            try:
+                # what runs first: a server that starts in between is known, not an orphan
                 engine = docker.from_env(timeout=60)
-                found = orphans(
-                    running_servers(engine, deployment.facts.instance), known_servers(hub)
-                )
+                running = running_servers(engine, deployment.facts.instance)
+                found = orphans(running, known_servers(people_with_servers(hub)))
                 for orphan in found & suspects:
                     stop(engine, orphan, deployment)
                 suspects = found - suspects

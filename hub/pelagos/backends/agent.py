@@ -1,0 +1,89 @@
+"""What a spawner asks of the node agent. Storage fails softly, isolation does not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from pelagos.deployment import Deployment
+from pelagos.errors import NetworkError
+from pelagos.node import firewall, placeholder
+from pelagos.node.network import policy_of
+from pelagos.sockets import async_unix_client
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT = 10.0  # seconds; a first dataspace is formatted within
+AWAY = "the node agent does not answer; it is tried again by itself"
+
+
+async def call(
+    deployment: Deployment, method: str, path: str, body: Any = None, **parameters: Any
+) -> dict[str, Any]:
+    """One verb of the agent. Raises httpx.HTTPError or ValueError if there is no answer."""
+    async with async_unix_client(deployment.agent_socket, TIMEOUT) as client:
+        response = await client.request(method, path, json=body, params=parameters)
+        answer: dict[str, Any] = response.json()
+        return answer
+
+
+async def not_isolated(deployment: Deployment) -> str:
+    """Why servers would not be kept apart; empty if they are.
+
+    An agent that is away is no reason: the rules stand in the kernel, and the hub looks itself.
+    """
+    try:
+        return str((await call(deployment, "GET", "/health"))["reason"])
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        logger.warning("The node agent does not answer: %r", error)
+    try:
+        missing = await asyncio.to_thread(firewall.missing, policy_of(deployment))
+    except NetworkError as error:
+        return f"the node agent does not answer, and {error}"
+    return f"the node agent does not answer, and {', '.join(missing)}" if missing else ""
+
+
+async def want(deployment: Deployment, user: str, virtual_labs: list[str]) -> str:
+    """Ask for a person's workspace and dataspace; what is wrong, empty if nothing is.
+
+    What a server binds is there afterwards in any case.
+    """
+    name = quote(user, safe="")
+    answers = await asyncio.gather(
+        call(deployment, "PUT", f"/workspaces/{name}"),
+        call(deployment, "PUT", f"/dataspaces/users/{name}", {"virtual_labs": virtual_labs}),
+        return_exceptions=True,
+    )
+    trouble = []
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            logger.warning("The node agent does not answer for %r: %r", user, answer)
+            trouble.append(AWAY)
+        elif reason := answer.get("reason"):
+            trouble.append(str(reason))
+    if AWAY in trouble:
+        await asyncio.to_thread(_make_folders, deployment, user)
+    return "; ".join(dict.fromkeys(trouble))
+
+
+def _make_folders(deployment: Deployment, user: str) -> None:
+    """In the agent's place: empty read-only folders, in which it mounts when it is back."""
+    layout = deployment.layout
+    placeholder.make(layout.mount_parent(user), AWAY)
+    view = layout.view(user)
+    view.mkdir(parents=True, exist_ok=True)
+    view.chmod(0o555)
+
+
+async def release(deployment: Deployment, user: str, *, deleted: bool = False) -> None:
+    """A person's last server has ended. If the agent misses it, the reconciler tells it later."""
+    name = quote(user, safe="")
+    for path in (f"/workspaces/{name}", f"/dataspaces/users/{name}"):
+        try:
+            await call(deployment, "DELETE", path, deleted=deleted)
+        except (httpx.HTTPError, ValueError) as error:
+            logger.warning("The node agent did not hear that %r left: %r", user, error)

@@ -1,0 +1,77 @@
+"""What the workspace service may ask of the agent: a person's status, "try again", pins, metrics.
+
+The service knows who asks; here a name is believed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+
+from pelagos.errors import PelagosError
+from pelagos.node.dataspaces import Dataspaces
+from pelagos.node.workspaces import Workspaces
+
+
+class Pin(BaseModel):
+    """A path in an area that is kept until a Unix time, in seconds."""
+
+    area: str
+    path: str
+    until: float = 0
+
+
+def routes(
+    workspaces: Workspaces, dataspaces: Dataspaces, registry: CollectorRegistry
+) -> APIRouter:
+    """Verbs below /people, and /metrics."""
+    router = APIRouter()
+
+    def status(user: str) -> dict[str, Any]:
+        return {
+            "workspace": workspaces.of(user).status().as_dict(),
+            "dataspace": {"areas": [area.as_dict() for area in dataspaces.areas(user)]},
+        }
+
+    @router.get("/people/{user}")
+    def show(user: str) -> dict[str, Any]:
+        """A person's workspace and dataspace."""
+        return status(user)
+
+    @router.post("/people/{user}/retry")
+    def retry(user: str) -> dict[str, Any]:
+        """Try a mount or refused uploads again now."""
+        workspaces.of(user).retry()
+        workspaces.kick(user)
+        return status(user)
+
+    @router.put("/people/{user}/pins")
+    def pin(user: str, wanted: Pin, response: Response) -> dict[str, Any]:
+        """Keep a path until a time."""
+        try:
+            dataspaces.pin(user, wanted.area, wanted.path, wanted.until)
+        except PelagosError as error:
+            response.status_code = 400
+            return {"reason": error.sentence}
+        return {}
+
+    @router.delete("/people/{user}/pins")
+    def unpin(user: str, wanted: Pin, response: Response) -> dict[str, Any]:
+        """Let a path expire like any other."""
+        try:
+            dataspaces.unpin(user, wanted.area, wanted.path)
+        except PelagosError as error:
+            response.status_code = 400
+            return {"reason": error.sentence}
+        return {}
+
+    @router.get("/metrics")
+    def metrics() -> Response:
+        """Prometheus metrics of this node's storage."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router
