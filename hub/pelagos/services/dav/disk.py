@@ -1,0 +1,287 @@
+"""Folders on disk: nothing here follows a symbolic link or leaves its root.
+
+People of the process backend write to their folders directly, so any name may become a link at
+any moment. Therefore no path is ever checked and then used: each step is opened relative to the
+step before (`openat`) with O_NOFOLLOW, and the last one is used through its folder's descriptor.
+The root itself is a descriptor too, opened before privileges are given up, so that the account
+needs no way through the state folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import stat
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from pelagos.layout import Layout
+from pelagos.services.dav.usage import Usage
+
+logger = logging.getLogger(__name__)
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not make us wait
+_STAGING = ".staging"
+_KINDS = ("users", "virtual-labs")
+COPY_BLOCK = 8 << 20
+
+
+@contextmanager
+def folder_at(base: int, names: Sequence[str]) -> Iterator[int]:
+    """A descriptor of the folder at `names` below `base`. Raises OSError."""
+    current = os.open(".", _FOLDER, dir_fd=base)
+    try:
+        for name in names:
+            if name in (".", "..") or "/" in name:
+                raise NotADirectoryError(name)
+            inner = os.open(name, _FOLDER, dir_fd=current)
+            os.close(current)
+            current = inner
+        yield current
+    finally:
+        os.close(current)
+
+
+def look(folder: int, name: str) -> os.stat_result | None:
+    """What stands there, if it is a file or folder: links and devices don't exist for us."""
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == 36:  # ENAMETOOLONG: nothing can have that name
+            return None
+        raise
+    return found if stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode) else None
+
+
+def entries(folder: int) -> list[tuple[str, os.stat_result]]:
+    """Files and folders in a folder, by name. Names that are not UTF-8 are left out."""
+    found = []
+    with os.scandir(folder) as listing:
+        for entry in listing:
+            try:
+                entry.name.encode()
+                status = entry.stat(follow_symlinks=False)
+            except (UnicodeError, FileNotFoundError):
+                continue
+            if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+                found.append((entry.name, status))
+    found.sort(key=lambda one: one[0])
+    return found
+
+
+def size_below(base: int, names: Sequence[str]) -> int:
+    """Bytes in all files below a folder; one that goes meanwhile counts nothing."""
+    total = 0
+    waiting = [tuple(names)]
+    while waiting:
+        here = waiting.pop()
+        with contextlib.suppress(OSError), folder_at(base, here) as folder:
+            for name, status in entries(folder):
+                if stat.S_ISDIR(status.st_mode):
+                    waiting.append((*here, name))
+                else:
+                    total += status.st_size
+    return total
+
+
+def open_file(folder: int, name: str) -> int:
+    """A descriptor for reading a regular file. Raises OSError."""
+    descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=folder)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileNotFoundError(name)
+    return descriptor
+
+
+@dataclass
+class Root:
+    """One person's workspace, or the shared folder of one virtual lab.
+
+    `ref` is its canonical name, the same for whoever looks; `commit` is held while a change takes
+    effect.
+    """
+
+    base: int
+    kind: str
+    folder_name: str
+    quota: int
+    later: Callable[[Callable[[], None]], None]
+    commit: threading.RLock = field(default_factory=threading.RLock)
+
+    def __post_init__(self) -> None:
+        self.ref = f"/{self.kind}/{self.folder_name}"
+        self.usage = Usage(self.quota, lambda: self.size(()), self.later)
+
+    @contextmanager
+    def folder(self, names: Sequence[str]) -> Iterator[int]:
+        """A descriptor of a folder in here; the root itself is made at first use."""
+        below = (self.kind, self.folder_name)
+        if not names:
+            with folder_at(self.base, below[:1]) as parent, contextlib.suppress(FileExistsError):
+                os.mkdir(self.folder_name, 0o700, dir_fd=parent)
+        with folder_at(self.base, (*below, *names)) as descriptor:
+            yield descriptor
+
+    @contextmanager
+    def staging(self) -> Iterator[int]:
+        """A folder on the same file system that no address leads to."""
+        with folder_at(self.base, (self.kind, _STAGING)) as descriptor:
+            yield descriptor
+
+    def stat(self, names: Sequence[str]) -> os.stat_result | None:
+        """What is there, if it is a file or folder. Raises OSError if that can't be known."""
+        try:
+            if not names:
+                with self.folder(()) as folder:
+                    return os.fstat(folder)
+            with self.folder(names[:-1]) as folder:
+                return look(folder, names[-1])
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            if error.errno in (40, 36):  # ELOOP: a link stands there; ENAMETOOLONG
+                return None
+            raise
+
+    def size(self, names: Sequence[str]) -> int:
+        """Bytes below a folder, or of a file."""
+        found = self.stat(names)
+        if found is None:
+            return 0
+        if stat.S_ISREG(found.st_mode):
+            return found.st_size
+        return size_below(self.base, (self.kind, self.folder_name, *names))
+
+    def staged_size(self, name: str) -> int:
+        """Bytes in something that stands in staging."""
+        with self.staging() as staging:
+            found = look(staging, name)
+        if found is None or stat.S_ISREG(found.st_mode):
+            return found.st_size if found else 0
+        return size_below(self.base, (self.kind, _STAGING, name))
+
+
+def fresh_name() -> str:
+    """A name that nothing in a staging folder has."""
+    return secrets.token_hex(16)
+
+
+def throw_away(folder: int, name: str) -> None:
+    """Remove a file or a whole folder in a staging folder; what can't be is left and logged."""
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISDIR(found.st_mode):
+            shutil.rmtree(name, dir_fd=folder)
+        else:
+            os.unlink(name, dir_fd=folder)
+    except (OSError, RecursionError) as error:
+        logger.warning("Left in staging: %s", error)
+
+
+def copy_file(source: int, target_folder: int, name: str, modified: os.stat_result) -> int:
+    """Copy an open file's content to a new one, on disk when this returns; its size.
+
+    Raises OSError.
+    """
+    target = os.open(
+        name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE, 0o600, dir_fd=target_folder
+    )
+    try:
+        total = 0
+        while count := os.sendfile(target, source, total, COPY_BLOCK):
+            total += count
+        os.utime(target, ns=(modified.st_mtime_ns, modified.st_mtime_ns))
+        os.fsync(target)
+        return total
+    finally:
+        os.close(target)
+
+
+def copy_tree(source: Root, names: Sequence[str], target: int, name: str, *, deep: bool) -> None:
+    """Copy a folder to `name` in the folder `target`; links in it are left out. Raises OSError."""
+    waiting: list[tuple[str, ...]] = [()]
+    while waiting:
+        here = waiting.pop()
+        whole = (name, *here)
+        with source.folder((*names, *here)) as old, folder_at(target, whole[:-1]) as parent:
+            os.mkdir(whole[-1], 0o700, dir_fd=parent)
+            if not deep:
+                return
+            with folder_at(parent, whole[-1:]) as new:
+                for member, status in entries(old):
+                    if stat.S_ISDIR(status.st_mode):
+                        waiting.append((*here, member))
+                        continue
+                    descriptor = open_file(old, member)
+                    try:
+                        copy_file(descriptor, new, member, os.fstat(descriptor))
+                    finally:
+                        os.close(descriptor)
+
+
+class Disk:
+    """All workspaces of this VRE. Made while the process may still be root."""
+
+    def __init__(self, layout: Layout, owner: tuple[int, int]) -> None:
+        self._layout = layout
+        self._roots: dict[tuple[str, str], Root] = {}
+        self._lock = threading.Lock()
+        self._worker = ThreadPoolExecutor(1, "recount")
+        layout.workspaces.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.chown(layout.workspaces, *owner)
+        self.base = os.open(layout.workspaces, _FOLDER & ~os.O_NOFOLLOW)
+        for kind in _KINDS:
+            for names in ((kind,), (kind, _STAGING)):
+                with folder_at(self.base, names[:-1]) as parent:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(names[-1], 0o700, dir_fd=parent)
+                    os.chown(names[-1], *owner, dir_fd=parent, follow_symlinks=False)
+
+    def clear_staging(self) -> None:
+        """Remove what an earlier run left half-done, in the background."""
+        for kind in _KINDS:
+            with folder_at(self.base, (kind, _STAGING)) as staging:
+                left = os.listdir(staging)
+            self.later(partial(self._clear, kind, left))
+
+    def _clear(self, kind: str, left: list[str]) -> None:
+        with folder_at(self.base, (kind, _STAGING)) as staging:
+            for name in left:
+                throw_away(staging, name)
+
+    def later(self, job: Callable[[], None]) -> None:
+        """Run `job` in the background; not at all if the server ends."""
+        with contextlib.suppress(RuntimeError):  # it ends already
+            self._worker.submit(job)
+
+    def close(self) -> None:
+        """Stop what runs in the background."""
+        self._worker.shutdown(wait=True, cancel_futures=True)
+        os.close(self.base)
+
+    def user(self, name: str) -> Root:
+        """One person's workspace."""
+        folder = self._layout.user_workspace(name).name
+        return self._root(_KINDS[0], folder, self._layout.storage.workspace.quota)
+
+    def virtual_lab(self, name: str) -> Root:
+        """The shared folder of a virtual lab."""
+        folder = self._layout.virtual_lab_workspace(name).name
+        return self._root(_KINDS[1], folder, self._layout.storage.workspace.virtual_lab_quota)
+
+    def _root(self, kind: str, folder: str, quota: int) -> Root:
+        with self._lock:
+            key = (kind, folder)
+            if key not in self._roots:
+                self._roots[key] = Root(self.base, kind, folder, quota, self.later)
+            return self._roots[key]
