@@ -49,6 +49,7 @@ class _Attributes(ctypes.Structure):
 class Mount:
     """One line of /proc/self/mountinfo, proc(5)."""
 
+    device: str
     point: Path
     root: str
     options: frozenset[str]
@@ -70,9 +71,10 @@ def parse(text: str) -> list[Mount]:
 
 def _mount(line: str) -> Mount:
     before, _, after = line.partition(" - ")
-    _, _, _, root, point, options, *tags = before.split(" ")
+    _, _, device, root, point, options, *tags = before.split(" ")
     kind, source, super_options = after.split(" ")[:3]
     return Mount(
+        device=device,
         point=Path(_plain(point)),
         root=_plain(root),
         options=frozenset(options.split(",")),
