@@ -39,14 +39,18 @@ class DirectoryBackend:
         """See `Backend`. A folder has nothing to let go."""
 
     def usage(self, place: Place, quota: int) -> Usage:
-        """See `Backend`. At most a minute old."""
+        """See `Backend`."""
+        return Usage(self.count(place.files), quota, enforced=False)
+
+    def count(self, folder: Path) -> int:
+        """Bytes in a folder, at most a minute old."""
         with self._lock:
-            when, used = self._counted.get(place.folder, (-_FRESH, 0))
+            when, used = self._counted.get(folder, (-_FRESH, 0))
         if time.monotonic() - when >= _FRESH:
-            used = count(place.files)
+            used = count(folder)
             with self._lock:
-                self._counted[place.folder] = (time.monotonic(), used)
-        return Usage(used, quota, enforced=False)
+                self._counted[folder] = (time.monotonic(), used)
+        return used
 
     def remove(self, place: Place) -> None:
         """See `Backend`."""
@@ -59,7 +63,7 @@ class DirectoryBackend:
             return
         except OSError as error:
             raise StorageError(f"{place.folder} can't be removed: {error.strerror}.") from error
-        self._counted.pop(place.folder, None)
+        self._counted.pop(place.files, None)
         remove_tree(gone)
 
 
