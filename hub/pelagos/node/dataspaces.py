@@ -27,7 +27,15 @@ from pelagos.node import mounts
 from pelagos.node.areas import Backend, Choice, Owner, Place, Usage, backends, choose, kind_of
 from pelagos.node.areas.base import make_private
 from pelagos.node.areas.directory import DirectoryBackend
-from pelagos.node.sweeper import EXPIRY_FILE, StateFiles, areas_on_disk, expiry_of, tell_view
+from pelagos.node.sweeper import (
+    EXPIRY_FILE,
+    StateFiles,
+    Totals,
+    areas_on_disk,
+    expiry_of,
+    read_totals,
+    tell_view,
+)
 from pelagos.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -135,6 +143,10 @@ class Dataspaces:
             with contextlib.suppress(StorageError):
                 found[name] = self._backend(place).usage(place, self._quota(kind))
         return found
+
+    def swept(self) -> Totals:
+        """What the sweeper has counted."""
+        return read_totals(self._files.totals)
 
     def pin(self, user: str, area_name: str, path: str, until: float) -> None:
         """Keep a file or folder of the area that the person sees as `area_name` until then.

@@ -39,23 +39,31 @@ class StorageCollector(Collector):
             yield GaugeMetricFamily(f"pelagos_workspace_pending_{name}", text, value=value)
 
     def _of_dataspaces(self) -> Iterable[Metric]:
-        areas = self._dataspaces.all()
+        usages = self._dataspaces.usages()
         used = GaugeMetricFamily(
             "pelagos_dataspace_used_bytes", "Bytes in areas of the dataspace.", labels=["kind"]
         )
         quota = GaugeMetricFamily(
             "pelagos_dataspace_quota_bytes", "Quotas of areas of the dataspace.", labels=["kind"]
         )
-        for kind in sorted({area.kind for area in areas}):
-            mine = [area for area in areas if area.kind == kind]
-            used.add_metric([kind], sum(area.used or 0 for area in mine))
-            quota.add_metric([kind], sum(area.quota or 0 for area in mine))
+        for kind in sorted({folder.partition("/")[0] for folder in usages}):
+            mine = [one for folder, one in usages.items() if folder.startswith(f"{kind}/")]
+            used.add_metric([kind], sum(one.used for one in mine))
+            quota.add_metric([kind], sum(one.quota for one in mine))
         yield used
         yield quota
-        swept = self._dataspaces.swept()
-        yield CounterMetricFamily("pelagos_swept_files", "Files that expired.", value=swept.files)
-        yield CounterMetricFamily(
-            "pelagos_swept_bytes", "Bytes of files that expired.", value=swept.bytes
+        totals = self._dataspaces.swept()
+        for name, text, value in (
+            ("files", "Files that expired.", totals.swept_files),
+            ("bytes", "Bytes of files that expired.", totals.swept_bytes),
+            ("errors", "What could not be swept.", totals.errors),
+        ):
+            yield CounterMetricFamily(f"pelagos_swept_{name}", text, value=value)
+        yield GaugeMetricFamily(
+            "pelagos_sweep_seconds", "Duration of the last sweep.", value=totals.seconds
+        )
+        yield GaugeMetricFamily(
+            "pelagos_sweep_last_run", "Unix time of the last sweep.", value=totals.last_run
         )
 
 

@@ -5,6 +5,7 @@ The service knows who asks; here a name is believed.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -13,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from pelagos.errors import PelagosError
-from pelagos.node.dataspaces import Dataspaces
+from pelagos.node.dataspaces import AreaStatus, Dataspaces
 from pelagos.node.workspaces import Workspaces
 
 
@@ -34,8 +35,12 @@ def routes(
     def status(user: str) -> dict[str, Any]:
         return {
             "workspace": workspaces.of(user).status().as_dict(),
-            "dataspace": {"areas": [area.as_dict() for area in dataspaces.areas(user)]},
+            "dataspace": {"areas": [_area(user, area) for area in dataspaces.areas(user)]},
         }
+
+    def _area(user: str, area: AreaStatus) -> dict[str, Any]:
+        pins = dataspaces.pins(user, area.name).items()
+        return {**asdict(area), "pins": [{"path": p, "until": until} for p, until in pins]}
 
     @router.get("/people/{user}")
     def show(user: str) -> dict[str, Any]:

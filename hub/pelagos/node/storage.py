@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Response
@@ -48,8 +49,12 @@ def routes(workspaces: Workspaces, dataspaces: Dataspaces) -> APIRouter:
 
     @router.get("/dataspaces")
     def every_area() -> list[dict[str, Any]]:
-        """Every area with its usage."""
-        return [area.as_dict() for area in dataspaces.all()]
+        """Every area with its usage; `owner` as its folder is called."""
+        found = []
+        for folder, usage in sorted(dataspaces.usages().items()):
+            kind, _, owner = folder.partition("/")
+            found.append({"kind": kind, "owner": owner, **asdict(usage)})
+        return found
 
     @router.put("/dataspaces/users/{user}")
     def view(
@@ -62,15 +67,6 @@ def routes(workspaces: Workspaces, dataspaces: Dataspaces) -> APIRouter:
             response.status_code = 500
             return {"ok": False, "reason": error.sentence}
         return {"ok": True, "reason": ""}
-
-    @router.post("/dataspaces/users/{user}/sweep")
-    def sweep(user: str, response: Response) -> dict[str, Any]:
-        """Sweep one person's own area now, not when its time comes."""
-        try:
-            return dataspaces.sweep_user(user).as_dict()
-        except StorageError as error:
-            response.status_code = 500
-            return {"reason": error.sentence}
 
     @router.delete("/dataspaces/users/{user}")
     def release_view(user: str, deleted: Annotated[bool, Query()] = False) -> dict[str, Any]:

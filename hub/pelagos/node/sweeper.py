@@ -12,6 +12,7 @@ import json
 import logging
 import logging.handlers
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -128,7 +129,7 @@ class Sweeper:
         self._layout = layout
         self._files = StateFiles(layout)
         self._log = log
-        self.totals = _read_totals(self._files.totals)
+        self.totals = read_totals(self._files.totals)
 
     def run_once(self) -> list[Report]:
         """Sweep every area, then tell everybody. One bad area does not stop the others."""
@@ -172,7 +173,8 @@ class Sweeper:
             self._log.info("%s", log_line(area, settled))
 
 
-def _read_totals(path: Path) -> Totals:
+def read_totals(path: Path) -> Totals:
+    """The counters as they were last written."""
     try:
         return Totals(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError):
@@ -260,12 +262,15 @@ def main() -> None:
     layout = deployment.layout
     be_polite()
     pause = threading.Event()
+    # an operator's way to sweep now: `./pelagos check` does not wait for the next time
+    signal.signal(signal.SIGUSR1, lambda *_: pause.set())
     try:
         with only_one(StateFiles(layout).lock):
             sweeper = Sweeper(layout, sweep_log(deployment.state.logs))
             while True:
                 sweeper.run_once()
                 pause.wait(interval(layout))
+                pause.clear()
     except PelagosError as error:
         raise SystemExit(error.sentence) from error
 

@@ -16,13 +16,16 @@ from defusedxml import ElementTree
 
 from pelagos.deployment import DAV_PATH
 from pelagos.layout import Area, AreaKind
+from pelagos.ops import supervise
 from pelagos.ops.checking import Failed, Run
 from pelagos.settings import BackendKind, WorkspaceKind
 from pelagos.sockets import unix_client
 from pelagos.units import format_bytes
+from pelagos.volumes import safe_name
 
 _ARRIVE_SECONDS = 60.0
 _GONE_SECONDS = 30.0
+_SWEEP_SECONDS = 60.0
 _TIMEOUT = 30.0
 _FILE = "pelagos-check.bin"
 
@@ -175,7 +178,9 @@ def dataspace(run: Run) -> str:
         raise Failed("The data pool can be written.")
     with unix_client(run.deployment.agent_socket, _TIMEOUT) as client:
         areas = client.get("/dataspaces").json()
-    [mine] = [one for one in areas if one["kind"] == "users" and one["owner"] == run.user]
+    [mine] = [
+        one for one in areas if one["kind"] == "users" and one["owner"] == safe_name(run.user)
+    ]
     if mine["enforced"] and not full:
         raise Failed(f"More than the quota of {format_bytes(settings.quota)} could be written.")
     quota = f"{format_bytes(settings.quota)} {'enforced' if mine['enforced'] else 'NOT enforced'}"
@@ -188,12 +193,19 @@ def expiry(run: Run) -> str:
         return "not with the process backend"
     if not run.deployment.settings.storage.dataspace.expiry:
         return "nothing expires here"
-    with unix_client(run.deployment.agent_socket, 120) as client:
-        answer = client.post(f"/dataspaces/users/{quote(run.user, safe='')}/sweep").json()
     look = "import os; print(sorted(os.listdir(os.environ['PELAGOS_DATASPACE'] + '/me')))"
-    names = _inside(run, look)
-    if "expired.txt" in names or "keep.txt" not in names:
-        raise Failed(f"After the sweep ({answer}) the dataspace holds {names}.")
+    began = time.monotonic()
+    while True:
+        if not supervise.send_signal(run.deployment.state, "sweeper", "USR1"):
+            raise Failed("The sweeper does not run.")
+        names = _inside(run, look)
+        if "expired.txt" not in names:
+            break
+        if time.monotonic() - began > _SWEEP_SECONDS:
+            raise Failed(f"A file of 1970 is still there after {_SWEEP_SECONDS:.0f} s of sweeping.")
+        time.sleep(1)
+    if "keep.txt" not in names:
+        raise Failed(f"The sweep took a new file; there are {names}.")
     return "the old file went, the new one stayed"
 
 

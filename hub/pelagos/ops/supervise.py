@@ -279,3 +279,12 @@ def shut_down(state: State) -> None:
         _server(state) as server,
     ):
         server.supervisor.shutdown()
+
+
+def send_signal(state: State, name: str, number: str) -> bool:
+    """Send a signal, such as `USR1`, to one of the processes; whether it runs."""
+    try:
+        with _server(state) as server:
+            return bool(server.supervisor.signalProcess(name, number))
+    except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+        return False
