@@ -7,6 +7,7 @@
   - NetworkError: the users' network or its packet-filter rules can't be set
   - BuildError: an image could not be made
   - NotRunningError: the VRE that a command needs does not run
+  - VaultError: a person's account on a WebDAV server elsewhere can't be kept or read
   - RefusedError: a person asked for something the settings don't allow
 
 `str(error)` is one sentence for a person: what happened and why. `mend` says what to do next.
@@ -57,6 +58,10 @@ class BuildError(PelagosError):
 
 class NotRunningError(PelagosError):
     """The command needs a running VRE and finds none."""
+
+
+class VaultError(PelagosError):
+    """An account on a WebDAV server elsewhere can't be kept or read."""
 
 
 class RefusedError(PelagosError):
