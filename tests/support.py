@@ -159,7 +159,7 @@ class Vre:
 class Person:
     """Somebody with a browser: signs in through the login form, keeps cookies."""
 
-    def __init__(self, vre: Vre, name: str) -> None:
+    def __init__(self, vre: Vre, name: str, password: str | None = None) -> None:
         self.name = name
         self.vre = vre
         self.client = httpx.Client(
@@ -170,7 +170,7 @@ class Person:
             "/hub/login",
             data={
                 "username": name,
-                "password": vre.password(),
+                "password": password or vre.password(),
                 "_xsrf": self.client.cookies.get("_xsrf", path="/hub/") or "",
             },
         )

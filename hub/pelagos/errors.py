@@ -9,6 +9,8 @@
   - NotRunningError: the VRE that a command needs does not run
   - StorageError: people's storage can't be made, mounted or measured
   - VaultError: a person's account on a WebDAV server elsewhere can't be kept or read
+  - AccountError: a WebDAV server elsewhere does not take an account, or is no such server
+  - AwayError: a part of the VRE that a service needs does not answer now
   - RefusedError: a person asked for something the settings don't allow
 
 `str(error)` is one sentence for a person: what happened and why. `mend` says what to do next.
@@ -67,6 +69,14 @@ class StorageError(PelagosError):
 
 class VaultError(PelagosError):
     """An account on a WebDAV server elsewhere can't be kept or read."""
+
+
+class AccountError(PelagosError):
+    """A WebDAV server elsewhere does not take an account. Safe to show to its owner."""
+
+
+class AwayError(PelagosError):
+    """A part of the VRE that a service needs does not answer now. Safe to show to anybody."""
 
 
 class RefusedError(PelagosError):

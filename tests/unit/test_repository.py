@@ -29,8 +29,9 @@ def test_imports_point_one_way(root: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_types_hold(root: Path) -> None:
-    done = run(root, "mypy")
+@pytest.mark.parametrize("project", [".", "extensions/client"])
+def test_types_hold(root: Path, project: str) -> None:
+    done = run(root / project, "mypy")
     assert done.returncode == 0, done.stdout
 
 

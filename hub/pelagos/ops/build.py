@@ -316,12 +316,12 @@ def build_environment(image: Image, reporter: Reporter) -> Path:
     locks = [argument for path in image.requirements for argument in ("-r", str(path))]
     python = folder / "bin" / "python"
     environment = {**os.environ, **packages.uv_settings(in_container=False)}
-    extension = ROOT / "extensions" / "server"
+    ours = [ROOT / "extensions" / name for name in ("client", "server")]
     for command in (
         ["uv", "venv", "--quiet", "--clear", "--python", sys.executable, folder],
         ["uv", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--compile-bytecode",
          "--python", python, *locks],
-        ["uv", "pip", "install", "--quiet", "--no-deps", "--python", python, extension],
+        ["uv", "pip", "install", "--quiet", "--no-deps", "--python", python, *ours],
     ):  # fmt: skip
         done = subprocess.run(
             [str(part) for part in command],

@@ -1,0 +1,146 @@
+"""A FastAPI application as every service of the hub has it: headers, error pages, templates."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from pelagos.errors import AwayError
+from pelagos.settings.models import Site
+
+logger = logging.getLogger(__name__)
+
+_BODY_BYTES = 64 * 1024
+_HERE = Path(__file__).parent
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+        "base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_STATIC_TYPES = {".css": "text/css", ".js": "text/javascript"}
+
+
+class Pages:
+    """Templates of a service over those that all share; everything is escaped."""
+
+    def __init__(self, folder: Path, site: Site, prefix: str) -> None:
+        """`folder` holds the service's own `templates` and `static`."""
+        self._static = [folder / "static", _HERE / "static"]
+        self._environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader([folder / "templates", _HERE / "templates"]),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals.update(site=site, prefix=prefix)
+
+    @property
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Functions that templates may use after `|`."""
+        return self._environment.filters
+
+    def render(self, name: str, values: dict[str, Any], status: int = 200) -> HTMLResponse:
+        """A page."""
+        return HTMLResponse(self._environment.get_template(name).render(values), status)
+
+    def static(self, name: str) -> Response:
+        """A style sheet or script of this service, or one that all share."""
+        for folder in self._static:
+            # compared with what is there: no name is ever made into a path
+            for path in folder.iterdir():
+                if path.name == name:
+                    return Response(path.read_bytes(), media_type=_STATIC_TYPES[path.suffix])
+        raise HTTPException(404, "There is no such file.")
+
+
+def make_application(
+    title: str,
+    pages: Pages,
+    programs: tuple[str, ...],
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+) -> FastAPI:
+    """An application without routes; `lifespan` closes what they use.
+
+    Errors are pages; below the paths `programs` they are JSON: `{"reason": sentence}`. Paths of
+    FastAPI's own documentation are off, since nothing guards them.
+    """
+
+    app = FastAPI(
+        title=title, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None,
+        redirect_slashes=False,
+    )  # fmt: skip
+
+    def answer(request: Request, status: int, sentence: str) -> Response:
+        if request.url.path.startswith(programs):
+            return JSONResponse({"reason": sentence}, status)
+        return pages.render("error.html", {"sentence": sentence}, status)
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        sentence = error.detail
+        if error.status_code == 404 and sentence == "Not Found":
+            sentence = "There is no such page. Check the address."
+        response = (
+            Response(status_code=error.status_code)
+            if 300 <= error.status_code < 400
+            else answer(request, error.status_code, sentence)
+        )
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        # of the message only where and why: what was sent may be secret
+        problems = [
+            f"{'.'.join(str(part) for part in problem['loc'][1:])}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        return answer(request, 400, f"The request can't be understood. {'; '.join(problems)}.")
+
+    @app.exception_handler(AwayError)
+    async def away(request: Request, error: AwayError) -> Response:
+        response = answer(request, 503, error.sentence)
+        response.headers["Retry-After"] = "10"
+        return response
+
+    @app.middleware("http")
+    async def every_answer(
+        request: Request, call_next: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        length = request.headers.get("content-length", "0")
+        if "transfer-encoding" in request.headers or not length.isdecimal():
+            response = answer(request, 411, "The request must say how long it is.")
+        elif int(length) > _BODY_BYTES:
+            response = answer(request, 413, "The request is too long.")
+        else:
+            try:
+                response = await call_next(request)
+            except Exception:
+                logger.exception("%s %s failed", request.method, request.url.path)
+                response = answer(
+                    request, 500, "Something went wrong here. An administrator can see it in the "
+                    "log; try again.",
+                )  # fmt: skip
+        for name, value in HEADERS.items():
+            response.headers[name] = value
+        return response
+
+    return app

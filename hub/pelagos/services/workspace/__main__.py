@@ -1,0 +1,5 @@
+"""`python -m pelagos.services.workspace`."""
+
+from pelagos.services.workspace.service import main
+
+main()

@@ -1,0 +1,106 @@
+"""The workspace service as a program: JupyterHub's service `workspace`, on the loopback.
+
+Reads secrets first, makes its folder, then gives root up for the account `pelagos-server`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from pelagos import accounts
+from pelagos.deployment import WORKSPACE_PATH, Deployment, default_state
+from pelagos.services.application import Pages, make_application
+from pelagos.services.identity import Hub
+from pelagos.services.web import Guard
+from pelagos.services.workspace import routes
+from pelagos.services.workspace.agent import Agent
+from pelagos.services.workspace.storage import StoragePage
+from pelagos.vault import Vault
+
+NAME = WORKSPACE_PATH.rpartition("/")[2]
+STORAGE_KEY = "storage-key"
+
+
+def make_app(deployment: Deployment) -> FastAPI:
+    """The service's application. Reads the secrets that it needs. Raises VaultError."""
+    state, settings = deployment.state, deployment.settings
+    token = state.secret(NAME)
+    hub = Hub(deployment.hub_api, NAME, token)
+    agent = Agent(deployment.people_socket)
+    guard = Guard(hub, WORKSPACE_PATH, token)
+    vault = Vault(vault_folder(deployment), state.secret(STORAGE_KEY))
+    pages = Pages(Path(__file__).parent, settings.site, WORKSPACE_PATH)
+    page = StoragePage(pages, guard, agent, vault, settings.storage.workspace, WORKSPACE_PATH)
+    programs = tuple(f"{WORKSPACE_PATH}/{part}" for part in ("api/", "metrics", "health"))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await agent.close()
+        await hub.close()
+
+    app = make_application("Pelagos workspace", pages, programs, lifespan)
+    for router in (
+        routes.page_routes(guard, page),
+        routes.form_routes(guard, page),
+        routes.api_routes(guard, agent),
+        routes.metric_routes(guard, agent),
+        routes.open_routes(),
+        guard.router,
+    ):
+        app.include_router(router, prefix=WORKSPACE_PATH)
+    return app
+
+
+def vault_folder(deployment: Deployment) -> Path:
+    """Where accounts on WebDAV servers elsewhere are kept."""
+    return deployment.state.storage / "credentials"
+
+
+def prepare_folder(deployment: Deployment) -> None:
+    """Make the folder of the vault; as root also the account's, with what an earlier run left."""
+    folder = vault_folder(deployment)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if os.geteuid() != 0 or not deployment.facts.as_account:
+        return
+    uid, gid = accounts.ids()
+    for path in (deployment.state.storage, folder, *folder.iterdir()):
+        # by descriptor: the account may write here, and must not lead root elsewhere
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            found = os.fstat(descriptor)
+            if stat.S_ISDIR(found.st_mode) or found.st_nlink == 1:
+                os.fchown(descriptor, uid, gid)
+        finally:
+            os.close(descriptor)
+
+
+def main() -> None:
+    """Serve the VRE whose state folder stands in PELAGOS_STATE."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    deployment = Deployment.load(default_state())
+    prepare_folder(deployment)
+    app = make_app(deployment)
+    if deployment.facts.as_account:
+        accounts.become()
+    uvicorn.run(
+        app,
+        host=deployment.facts.hub_address,
+        port=deployment.facts.workspace_port,
+        log_level="warning",
+        # addresses of the sign-in hold codes
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=500,
+        timeout_graceful_shutdown=5,
+    )
