@@ -17,7 +17,8 @@ from urllib.parse import quote
 import httpx
 from pelagos.deployment import STATE_VARIABLE, Deployment, State
 from pelagos.images import load_graph
-from pelagos.node import mounts
+from pelagos.node import firewall, mounts
+from pelagos.node.network import policy_of
 from pelagos.ops.supervise import environment
 from pelagos.settings import BackendKind, Settings
 from pelagos.sockets import unix_client
@@ -63,9 +64,13 @@ class Node:
                 stderr=log,
                 start_new_session=True,
             )
-        answers = self.agent_answers if name == "agent" else self.dav_answers
-        if name != "sweeper":
-            until(answers, 30, f"{name}: {self.log(name)}")
+        answers = {"agent": self.agent_answers, "dav": self.dav_answers}.get(name)
+        if answers is None:
+            return
+        deadline = time.monotonic() + 30
+        while not answers():
+            assert time.monotonic() < deadline, f"{name} does not answer: {self.log(name)}"
+            time.sleep(0.1)
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """End one of them and wait for its end."""
@@ -102,6 +107,7 @@ class Node:
             self.kill(name)
         for path in mounts.below(self.state.folder):
             mounts.unmount(path, lazy=True)
+        firewall.remove(policy_of(self.deployment))
         subprocess.run(["pkill", "-KILL", "-f", f"rclone mount .*{self.state.folder}"], timeout=30)
 
     # the agent's API
