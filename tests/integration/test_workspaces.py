@@ -173,15 +173,17 @@ def test_a_killed_webdav_server_gets_the_whole_file_later(node: Node) -> None:
 
 def test_an_outage_of_half_a_minute_loses_nothing(node: Node) -> None:
     expected = write_big(node, "fay")
-    node.kill("dav")
-    end = time.monotonic() + 30
     written, refused = {}, []
     # a file that is open goes on; a new name may be refused, which its program is told
     with (node.data("fay") / "log.txt").open("w") as log:
+        log.write("open\n")
+        log.flush()
+        node.kill("dav")
+        end = time.monotonic() + 30
         for number in itertools.count():
-            path = node.data("fay") / f"during-{number}.bin"
             log.write(f"{number}\n")
             log.flush()
+            path = node.data("fay") / f"during-{number}.bin"
             try:
                 written[path.name] = random_file(path, 1 << 16)
             except OSError:
@@ -189,13 +191,13 @@ def test_an_outage_of_half_a_minute_loses_nothing(node: Node) -> None:
             if time.monotonic() > end:
                 break
             time.sleep(1)
-    assert written, "the first seconds of an outage go unnoticed"
     node.start("dav")
     node.arrived("fay")
     found = hashes(node.on_server("fay"))
     lines = (node.on_server("fay") / "log.txt").read_text().split()
-    assert lines == [str(n) for n in range(number + 1)]
+    assert lines == ["open", *(str(n) for n in range(number + 1))]
     assert {name: found[name] for name in written} == written
+    assert not set(refused) & set(found)
     assert found["big.nc"] == expected
 
 

@@ -130,6 +130,8 @@ def workspace_quota(run: Run) -> str:
         connection.putheader("Authorization", f"Basic {secret}")
         connection.putheader("Content-Length", str(quota + 1))
         connection.endheaders()
+        # the proxy passes a request on with the first of its body
+        connection.send(bytes(2**16))
         status = connection.getresponse().status
     finally:
         connection.close()
@@ -169,7 +171,8 @@ def dataspace(run: Run) -> str:
     settings = run.deployment.settings.storage.dataspace
     if run.deployment.facts.backend is not BackendKind.DOCKER:
         return "plain folders (process backend): no quota, no expiry"
-    size = settings.quota + 2**20
+    # an image holds a little more than its quota: its file system needs some
+    size = settings.quota + settings.quota // 10 + 2**28
     full, pool, names = json.loads(_inside(run, _SPACE.replace("{size}", str(size))))
     missing = {"me", "pool", run.virtual_lab.name} - set(names)
     if missing:
