@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import psutil
 from pelagos.deployment import STATE_VARIABLE, Deployment, State
 from pelagos.images import load_graph
 from pelagos.node import firewall, mounts
@@ -35,6 +36,15 @@ def hashes(folder: Path) -> dict[str, str]:
     """Hash of every file below a folder, by relative path."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): sha256(path) for path in files}
+
+
+def rclone_pid(mount: Path) -> int:
+    """Number of the process behind a mount; 0 if there is none."""
+    for process in psutil.process_iter(["cmdline"]):
+        line = process.info["cmdline"] or []
+        if line[1:2] == ["mount"] and str(mount) in line:
+            return int(process.pid)
+    return 0
 
 
 class Node:
@@ -142,13 +152,7 @@ class Node:
 
     def rclone_pid(self, user: str) -> int:
         """Process number of the person's mount."""
-        done = subprocess.run(
-            ["pgrep", "-f", f"rclone mount .*{self.data(user)} "],
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-        return int(done.stdout.split()[0]) if done.stdout.strip() else 0
+        return rclone_pid(self.data(user))
 
     def arrived(self, user: str, seconds: float = 120) -> None:
         """Wait until nothing waits for upload any more."""

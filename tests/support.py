@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import httpx
 from pelagos.deployment import ROOT, Deployment, Facts, State
+from pelagos.node import mounts
 from pelagos.ops import engine
 from pelagos.ops.hubapi import HubApi
 from pelagos.settings import BackendKind
@@ -110,6 +111,7 @@ class Vre:
             prefix = f"pelagos-{deployment.facts.instance}-home"
             for volume in client.volumes.list(filters={"name": prefix}):
                 volume.remove(force=True)
+            assert mounts.below(self.folder) == [], "every mount went with the servers"
 
     def logs(self) -> str:
         """Ends of all logs, for a failure's message."""
