@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -277,6 +278,15 @@ def test_a_second_ensure_changes_nothing(node: Node) -> None:
         points = mounts.below(node.folder)
     assert len(points) == 1 + 2 + 3  # the views, two images, three binds
     assert sorted(points) == sorted(set(points))
+
+
+def test_many_servers_may_start_at_once(node: Node) -> None:
+    users = ["anna", "bert", "cara"] * 4
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda user: node.spaces.ensure(user, [LAB]), users))
+    assert len(mounts.below(node.folder)) == 1 + 4 + 3 * 3
+    for user in users:
+        assert set(node.status(user).values()) == {AreaState.READY}
 
 
 def test_people_with_like_names_have_areas_of_their_own(node: Node) -> None:

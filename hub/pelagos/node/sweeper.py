@@ -98,7 +98,7 @@ def interval(layout: Layout) -> float:
     """Seconds between two sweeps: a twentieth of the shortest expiry, 2 s to 10 min."""
     dataspace = layout.storage.dataspace
     ages = [age for age in (dataspace.expiry, dataspace.virtual_lab_expiry) if age]
-    return max(_SHORTEST, min(_LONGEST, min(ages, default=_LONGEST) / 20))
+    return max(_SHORTEST, min(_LONGEST, min(ages, default=20 * _LONGEST) / 20))
 
 
 def expiry_of(layout: Layout, kind: AreaKind) -> int:

@@ -17,7 +17,14 @@ from pelagos.ops.report import Reporter
 from pelagos.settings import Settings
 
 # Program, and the Debian package that brings it.
-NEEDED = {"chromium": "chromium", "git": "git", "useradd": "passwd"}
+NEEDED = {
+    "chromium": "chromium",
+    "git": "git",
+    "losetup": "mount",
+    "mkfs.ext4": "e2fsprogs",
+    "unshare": "util-linux",
+    "useradd": "passwd",
+}
 _BENCHMARKS = ROOT / "tests" / "benchmarks"
 
 
