@@ -82,6 +82,10 @@ def tomorrow() -> float:
     return time.time() + 86400
 
 
+def loops() -> str:
+    return subprocess.run(["losetup", "--list"], capture_output=True, text=True).stdout
+
+
 def fill(folder: Path) -> int:
     """Write until the system refuses; the bytes that went in."""
     done = as_user(folder, "dd if=/dev/zero of=full bs=1M")
@@ -209,6 +213,30 @@ def test_an_image_that_was_not_unmounted_is_mended(node: Node) -> None:
     assert (me / "new").read_text() == "again\n"
 
 
+def test_an_image_without_its_superblock_is_mended_from_the_copy(node: Node) -> None:
+    node.open(quota=200 * MIB).ensure("anna", [])
+    me = node.view("anna") / "me"
+    (me / "file").write_text("kept")
+    node.close()
+    until(lambda: str(node.folder) not in loops(), 10, "a loop device is left")
+    with node.place("anna").image.open("r+b") as image:
+        image.seek(1024)
+        image.write(bytes(1024))
+    node.open(quota=200 * MIB).ensure("anna", [])
+    assert (me / "file").read_text() == "kept"
+
+
+def test_a_file_system_that_turned_read_only_is_mended(node: Node) -> None:
+    node.spaces.ensure("anna", [])
+    me = node.view("anna") / "me"
+    (me / "file").write_text("kept")
+    # as the kernel does after an error
+    subprocess.run(["mount", "-o", "remount,ro", node.place("anna").folder], check=True)
+    assert as_user(me, "touch new").returncode != 0
+    node.spaces.ensure("anna", [])
+    assert as_user(me, "touch new && cat file").stdout == "kept"
+
+
 @pytest.mark.parametrize("crash", ["part", "unmounted", "no folders", "folder of root's"])
 def test_a_crash_while_an_area_is_made_is_mended(node: Node, crash: str) -> None:
     node.spaces.ensure("bert", [])  # the folders above
@@ -327,13 +355,9 @@ def test_closing_loses_nothing_and_leaves_no_mount(node: Node) -> None:
     (node.view("anna") / "me" / "file").write_text("kept")
     node.spaces.close_all()
     assert mounts.below(node.folder) == []
-    until(lambda: str(node.folder) not in _loops(), 10, "a loop device is left")
+    until(lambda: str(node.folder) not in loops(), 10, "a loop device is left")
     node.spaces.ensure("anna", [LAB])
     assert (node.view("anna") / "me" / "file").read_text() == "kept"
-
-
-def _loops() -> str:
-    return subprocess.run(["losetup", "--list"], capture_output=True, text=True).stdout
 
 
 def test_a_removed_virtual_lab_goes_from_every_view(node: Node) -> None:

@@ -13,14 +13,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pelagos.deployment import Deployment
 from pelagos.errors import StorageError
 from pelagos.layout import Layout
 from pelagos.node import mounts
 from pelagos.node.areas import Owner, Place, backends
+from pelagos.node.dataspaces import Dataspaces
 from pelagos.node.pins import Pins
 from pelagos.node.sweep import Report, sweep_area
-from pelagos.node.sweeper import Sweeper, Totals, interval
-from pelagos.settings import Dataspace, QuotaKind, Storage
+from pelagos.node.sweeper import Sweeper
+from pelagos.settings import Dataspace, QuotaKind, Settings, Storage
 from support import until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and leases need root")
@@ -545,17 +547,37 @@ def _has(path: Path, digest: str) -> bool:
 # ---- the program ----
 
 
-def test_the_program_sweeps_by_itself_and_says_what_went(tmp_path: Path) -> None:
-    layout = Layout(tmp_path, Storage(dataspace=Dataspace(expiry=3, virtual_lab_expiry=0)))
-    assert interval(layout) == 2
-    place = Place(layout.dataspaces / "users" / "anna")
-    place.folder.mkdir(parents=True)
-    backends(layout.dataspaces, Owner())[QuotaKind.DIRECTORY].make(place, 2**24)
-    (place.files / "file").write_text("x")
-    sweeper = Sweeper(layout)
-    until(lambda: sweeper.run_once()[0].swept_files, 30, "it did not expire")
-    assert Sweeper(layout).totals.swept_files == 1
-    assert Sweeper(layout).totals != Totals()
+def test_the_program_sweeps_by_itself_and_says_what_went(deployment: Deployment) -> None:
+    dataspace = Dataspace(expiry=2, virtual_lab_expiry=0, quota_kind=QuotaKind.DIRECTORY)
+    settings = Settings(storage=Storage(dataspace=dataspace))
+    state = deployment.state
+    state.write(deployment.facts, settings)
+    spaces = Dataspaces(Layout(state.folder, settings.storage), settings)
+    spaces.ensure("anna", ["ocean-climate"])
+    view = Layout(state.folder, settings.storage).view("anna")
+    try:
+        (view / "me" / "new\nline").write_text("x")
+        (view / "ocean-climate" / "file").write_text("x")
+        command = [sys.executable, "-m", "pelagos.node.sweeper"]
+        environment = {**os.environ, "PELAGOS_STATE": str(state.folder)}
+        with subprocess.Popen(command, env=environment) as program:
+            try:
+                until(lambda: not os.listdir(view / "me"), 60, "nothing expired")
+                until((state.logs / "sweep.log").read_text, 60, "nothing was logged")
+                second = subprocess.run(
+                    command, env=environment, capture_output=True, text=True, timeout=60
+                )
+            finally:
+                program.terminate()
+        assert "Another sweeper" in second.stderr
+        line = json.loads((state.logs / "sweep.log").read_text())
+        assert (line["area"], line["path"], line["did"]) == ("users/anna", "new\nline", "deleted")
+        assert (view / "ocean-climate" / "file").exists()
+        Sweeper(spaces._layout).run_once()
+        assert Sweeper(spaces._layout).totals.swept_files == 1
+        assert json.loads((view / "expiry.json").read_text())["areas"]["me"]["expires_after"] == 2
+    finally:
+        spaces.close_all()
 
 
 def test_one_bad_area_does_not_stop_the_others(tmp_path: Path) -> None:

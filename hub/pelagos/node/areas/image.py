@@ -85,6 +85,12 @@ class ImageBackend:
         if not _alive(place):
             with _mounted_anew(place, lazy=True):
                 pass
+            if not _alive(place):
+                raise StorageError(
+                    f"The file system of {place.image} turned read-only after an error, and "
+                    "servers still use it.",
+                    "Stop the servers that have it open; then it is mended by itself.",
+                )
         prepare(place, self._owner)
 
     def detach(self, place: Place) -> None:
