@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,10 @@ def as_user(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
 
 def tomorrow() -> float:
     return time.time() + 86400
+
+
+def loops() -> str:
+    return subprocess.run(["losetup", "--list"], capture_output=True, text=True).stdout
 
 
 def fill(folder: Path) -> int:
@@ -208,6 +213,30 @@ def test_an_image_that_was_not_unmounted_is_mended(node: Node) -> None:
     assert (me / "new").read_text() == "again\n"
 
 
+def test_an_image_without_its_superblock_is_mended_from_the_copy(node: Node) -> None:
+    node.open(quota=200 * MIB).ensure("anna", [])
+    me = node.view("anna") / "me"
+    (me / "file").write_text("kept")
+    node.close()
+    until(lambda: str(node.folder) not in loops(), 10, "a loop device is left")
+    with node.place("anna").image.open("r+b") as image:
+        image.seek(1024)
+        image.write(bytes(1024))
+    node.open(quota=200 * MIB).ensure("anna", [])
+    assert (me / "file").read_text() == "kept"
+
+
+def test_a_file_system_that_turned_read_only_is_mended(node: Node) -> None:
+    node.spaces.ensure("anna", [])
+    me = node.view("anna") / "me"
+    (me / "file").write_text("kept")
+    # as the kernel does after an error
+    subprocess.run(["mount", "-o", "remount,ro", node.place("anna").folder], check=True)
+    assert as_user(me, "touch new").returncode != 0
+    node.spaces.ensure("anna", [])
+    assert as_user(me, "touch new && cat file").stdout == "kept"
+
+
 @pytest.mark.parametrize("crash", ["part", "unmounted", "no folders", "folder of root's"])
 def test_a_crash_while_an_area_is_made_is_mended(node: Node, crash: str) -> None:
     node.spaces.ensure("bert", [])  # the folders above
@@ -279,6 +308,15 @@ def test_a_second_ensure_changes_nothing(node: Node) -> None:
     assert sorted(points) == sorted(set(points))
 
 
+def test_many_servers_may_start_at_once(node: Node) -> None:
+    users = ["anna", "bert", "cara"] * 4
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda user: node.spaces.ensure(user, [LAB]), users))
+    assert len(mounts.below(node.folder)) == 1 + 4 + 3 * 3
+    for user in users:
+        assert set(node.status(user).values()) == {AreaState.READY}
+
+
 def test_people_with_like_names_have_areas_of_their_own(node: Node) -> None:
     names = ["anna", "Anna", "ann.a", "../anna", "a" * 200, "me", "pool", "änna"]
     for name in names:
@@ -317,13 +355,9 @@ def test_closing_loses_nothing_and_leaves_no_mount(node: Node) -> None:
     (node.view("anna") / "me" / "file").write_text("kept")
     node.spaces.close_all()
     assert mounts.below(node.folder) == []
-    until(lambda: str(node.folder) not in _loops(), 10, "a loop device is left")
+    until(lambda: str(node.folder) not in loops(), 10, "a loop device is left")
     node.spaces.ensure("anna", [LAB])
     assert (node.view("anna") / "me" / "file").read_text() == "kept"
-
-
-def _loops() -> str:
-    return subprocess.run(["losetup", "--list"], capture_output=True, text=True).stdout
 
 
 def test_a_removed_virtual_lab_goes_from_every_view(node: Node) -> None:

@@ -225,6 +225,7 @@ class Dataspaces:
         with self._guard:
             if self._prepared:
                 return
+            make_private(self._files.folder)
             make_private(self._layout.dataspaces, 0o711)
             for kind in (AreaKind.USERS, AreaKind.VIRTUAL_LABS):
                 make_private(self._layout.dataspaces / kind.value)

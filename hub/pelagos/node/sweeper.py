@@ -26,6 +26,7 @@ from pelagos.deployment import Deployment, default_state
 from pelagos.errors import PelagosError, StateError, StorageError
 from pelagos.layout import AreaKind, Layout
 from pelagos.node.areas import Place
+from pelagos.node.areas.base import make_private
 from pelagos.node.pins import Pins, write_json
 from pelagos.node.sweep import Report, log_line, sweep_area
 from pelagos.node.trash import Settled
@@ -72,34 +73,39 @@ class StateFiles:
     layout: Layout
 
     @property
+    def folder(self) -> Path:
+        """All of it; root's, 0700."""
+        return self.layout.state / "agent"
+
+    @property
     def pins(self) -> Pins:
         """The pins of all areas."""
-        return Pins(self.layout.state / "agent" / "pins")
+        return Pins(self.folder / "pins")
 
     @property
     def totals(self) -> Path:
         """The counters of the sweeper."""
-        return self.layout.state / "agent" / "sweep.json"
+        return self.folder / "sweep.json"
 
     @property
     def lock(self) -> Path:
         """Held by the sweeper: there is one."""
-        return self.layout.state / "agent" / "sweep.lock"
+        return self.folder / "sweep.lock"
 
     def expiry(self, area: str) -> Path:
         """What the last sweep found in an area (such as `users/anna`)."""
-        return self.layout.state / "agent" / "expiry" / f"{area}.json"
+        return self.folder / "expiry" / f"{area}.json"
 
     def journal(self, area: str) -> Path:
         """What is in an area's trash. Not in the area: that may be full."""
-        return self.layout.state / "agent" / "trash" / f"{area}.jsonl"
+        return self.folder / "trash" / f"{area}.jsonl"
 
 
 def interval(layout: Layout) -> float:
     """Seconds between two sweeps: a twentieth of the shortest expiry, 2 s to 10 min."""
     dataspace = layout.storage.dataspace
     ages = [age for age in (dataspace.expiry, dataspace.virtual_lab_expiry) if age]
-    return max(_SHORTEST, min(_LONGEST, min(ages, default=_LONGEST) / 20))
+    return max(_SHORTEST, min(_LONGEST, min(ages, default=20 * _LONGEST) / 20))
 
 
 def expiry_of(layout: Layout, kind: AreaKind) -> int:
@@ -244,7 +250,7 @@ def sweep_log(logs: Path) -> logging.Logger:
 @contextlib.contextmanager
 def only_one(lock: Path) -> Iterator[None]:
     """Hold the lock of the sweeper. Raises StateError if another one runs."""
-    lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(lock.parent)
     with lock.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -369,6 +369,7 @@ class Workspaces:
         self._guard = threading.Lock()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="workspace")
         self._busy: set[str] = set()
+        self._closed = False
 
     def recover(self) -> None:
         """Go on where an agent before this one stopped. Raises StorageError."""
@@ -404,7 +405,7 @@ class Workspaces:
     def kick(self, user: str) -> None:
         """Look at one now, in a thread of its own."""
         with self._guard:
-            if user in self._busy or user not in self._known:
+            if self._closed or user in self._busy or user not in self._known:
                 return
             self._busy.add(user)
             one = self._known[user]
@@ -429,7 +430,7 @@ class Workspaces:
             await asyncio.sleep(LOOK_SECONDS)
 
     def close(self, seconds: float) -> list[Status]:
-        """Wait for uploads at most `seconds`, then unmount all; what has not arrived.
+        """Wait for uploads at most `seconds`, then unmount all for good; what has not arrived.
 
         It stays in the caches and arrives after the next `up`.
         """
@@ -438,6 +439,9 @@ class Workspaces:
             self.of(user).retry()
         while time.monotonic() < deadline and any(one.pending for one in self.all()):
             time.sleep(0.2)
+        # the agent ends after this: nothing is mounted again
+        with self._guard:
+            self._closed = True
         for user in list(self._known):
             self.of(user).close()
         left = [one for one in self.all() if one.pending]

@@ -319,7 +319,7 @@ def check(run: Run, told: Callable[[StepResult], None]) -> CheckResult:
             began = time.monotonic()
             try:
                 ok, detail = True, step(run)
-            except (PelagosError, httpx.HTTPError) as error:
+            except (PelagosError, httpx.HTTPError, OSError) as error:
                 ok = False
                 detail = error.sentence if isinstance(error, PelagosError) else repr(error)
             seconds = round(time.monotonic() - began, 3)

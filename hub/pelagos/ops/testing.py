@@ -17,7 +17,20 @@ from pelagos.ops.report import Reporter
 from pelagos.settings import Settings
 
 # Program, and the Debian package that brings it.
-NEEDED = {"apache2": "apache2", "chromium": "chromium", "git": "git", "useradd": "passwd"}
+NEEDED = {
+    "apache2": "apache2",
+    "chromium": "chromium",
+    "curl": "curl",
+    "fusermount3": "fuse3",
+    "git": "git",
+    "litmus": "litmus",
+    "losetup": "mount",
+    "mkfs.ext4": "e2fsprogs",
+    "mount.davfs": "davfs2",
+    "restic": "restic",
+    "unshare": "util-linux",
+    "useradd": "passwd",
+}
 _BENCHMARKS = ROOT / "tests" / "benchmarks"
 
 

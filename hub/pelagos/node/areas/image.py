@@ -85,11 +85,17 @@ class ImageBackend:
         if not _alive(place):
             with _mounted_anew(place, lazy=True):
                 pass
+            if not _alive(place):
+                raise StorageError(
+                    f"The file system of {place.image} turned read-only after an error, and "
+                    "servers still use it.",
+                    "Stop the servers that have it open; then it is mended by itself.",
+                )
         prepare(place, self._owner)
 
     def detach(self, place: Place) -> None:
         """See `Backend`."""
-        for point in _points(place):
+        for point in _points(place, _device(place.image)):
             mounts.unmount(point, lazy=True)
 
     def usage(self, place: Place, quota: int) -> Usage:
@@ -178,13 +184,12 @@ def _total(place: Place) -> int:
     return found.f_blocks * found.f_frsize
 
 
-def _points(place: Place) -> list[Path]:
+def _points(place: Place, device: str) -> list[Path]:
     """Where the area's file system is mounted: in views, and last at its own folder."""
-    device = _device(place.image)
-    points = [mount.point for mount in mounts.table() if device and mount.source == device]
     own = Path(os.path.realpath(place.folder))
-    others = [point for point in points if point != own]
-    return [*others, *([own] if mounts.is_mount(own) else [])]
+    points = {mount.point for mount in mounts.table() if device and mount.source == device}
+    points |= {own} if mounts.is_mount(own) else set()
+    return sorted(points, key=lambda point: point == own)
 
 
 def _device(image: Path) -> str:
@@ -201,28 +206,32 @@ def _mounted_anew(place: Place, *, lazy: bool) -> Iterator[None]:
 
     If it is still in use it is only mounted again; without `lazy`, that raises StorageError.
     """
-    points = _points(place)
-    views = [point for point in points if point != Path(os.path.realpath(place.folder))]
+    device = _device(place.image)
+    points = _points(place, device)
     try:
         for point in points:
             mounts.unmount(point, lazy=lazy)
-        _wait_until_free(place.image)
-        if _device(place.image):
-            if not lazy:
-                raise StorageError(f"{place.image} is in use.")
-        else:
+        if device:
+            device = _device_after_a_while(place.image)
+        if not device:
             _check(place.image)
+        elif not lazy:
+            raise StorageError(f"{place.image} is in use.")
         yield
     finally:
-        _mount(place)
-        for point in views:
-            if point.is_dir():
+        _mount(place, device)
+        for point in points:
+            if point.is_dir() and not mounts.same(place.folder, point):
                 mounts.bind(place.files, point)
 
 
-def _wait_until_free(image: Path) -> None:
+def _device_after_a_while(image: Path) -> str:
+    """The loop device that an image still has; a device that nobody uses goes by itself."""
     deadline = time.monotonic() + _AUTOCLEAR
-    while _device(image) and time.monotonic() < deadline:
+    while True:
+        device = _device(image)
+        if not device or time.monotonic() >= deadline:
+            return device
         time.sleep(0.05)
 
 
@@ -236,15 +245,13 @@ def _check(image: Path) -> None:
         run("e2fsck", "-y", image, good=(0, 1), timeout=LONG_TIMEOUT)
 
 
-def _mount(place: Place) -> None:
+def _mount(place: Place, device: str) -> None:
+    """Mount the image at its folder: the loop device if it still has one, else a new one."""
     if mounts.is_mount(place.folder):
         return
     make_private(place.folder)
-    device = _device(place.image)
-    if device:
-        run("mount", "-t", "ext4", "-o", _OPTIONS, device, place.folder)
-    else:
-        run("mount", "-t", "ext4", "-o", f"loop,{_OPTIONS}", place.image, place.folder)
+    source, options = (device, _OPTIONS) if device else (place.image, f"loop,{_OPTIONS}")
+    run("mount", "-t", "ext4", "-o", options, source, place.folder)
 
 
 def _grow_mounted(place: Place, size: int) -> None:

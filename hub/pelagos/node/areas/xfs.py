@@ -20,6 +20,7 @@ from pelagos.settings import QuotaKind
 FIRST_PROJECT = 1_700_000_000
 _REGISTER = "projects.json"
 _KIB = 1024
+_BLOCK = 65536  # bytes, the largest of an XFS
 
 
 class XfsBackend:
@@ -40,10 +41,17 @@ class XfsBackend:
         make_private(place.folder)
         number = self._number(place)
         point = mounts.holding(place.folder).point
-        run(*project_command(point, place.folder, number))
         run(*limit_command(point, number, quota))
+        if not place.ready or not 0 <= quota - _total(place) < _BLOCK:
+            # walks through all files, so only where the limit does not show already
+            run(*project_command(point, place.folder, number))
         prepare(place, self._owner)
-        self._prove(place, quota)
+        if _total(place) > quota:
+            # better no area than one without a limit
+            raise StorageError(
+                f"XFS does not limit {place.folder}.",
+                "Mount the file system with the option prjquota.",
+            )
         self._given[place.folder] = quota
         return ""
 
@@ -79,15 +87,6 @@ class XfsBackend:
             known.pop(self._key(place), None)
             self._write(known)
 
-    def _prove(self, place: Place, quota: int) -> None:
-        """Raise StorageError if the limit does not bear: better no area than one without."""
-        found = os.statvfs(place.files)
-        if found.f_blocks * found.f_frsize > quota + found.f_frsize:
-            raise StorageError(
-                f"XFS does not limit {place.folder}.",
-                "Mount the file system with the option prjquota.",
-            )
-
     def _key(self, place: Place) -> str:
         return str(place.folder.relative_to(self._root))
 
@@ -122,14 +121,20 @@ class XfsBackend:
         part.rename(path)
 
 
+def _total(place: Place) -> int:
+    """The limit that bears on the area, in whole blocks; the size of the disk if none does."""
+    found = os.statvfs(place.files)
+    return found.f_blocks * found.f_frsize
+
+
 def project_command(point: Path, folder: Path, number: int) -> list[str]:
     """Give `folder` and all that it holds or will hold to a project."""
     return [*_quota(point), f"project -s -p {folder} {number}", str(point)]
 
 
 def limit_command(point: Path, number: int, quota: int) -> list[str]:
-    """Limit a project to `quota` bytes, rounded up to KiB; 0 takes the limit away."""
-    return [*_quota(point), f"limit -p bhard={-(-quota // _KIB)}k {number}", str(point)]
+    """Limit a project to `quota` bytes, in whole KiB; 0 takes the limit away."""
+    return [*_quota(point), f"limit -p bhard={quota // _KIB}k {number}", str(point)]
 
 
 def _quota(point: Path) -> list[str]:
