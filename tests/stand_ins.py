@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
+import httpx
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from support import until
+from pelagos.deployment import STATE_VARIABLE, WORKSPACE_PATH
+from support import Vre, until
+
+
+@contextlib.contextmanager
+def workspace_service(vre: Vre) -> Iterator[None]:
+    """The real service of a VRE, as its supervisor would start it."""
+    log = vre.folder / "logs" / "workspace.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pelagos.services.workspace"],
+            env={**os.environ, STATE_VARIABLE: str(vre.folder)},
+            stdout=file,
+            stderr=file,
+        )
+
+    def healthy() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            # past the proxy, to which the hub adds the service once it has looked for it
+            answer = httpx.get(f"{vre.url}{WORKSPACE_PATH}/health", trust_env=False)
+        except httpx.HTTPError:
+            return False
+        return answer.is_success
+
+    try:
+        until(healthy, 60, "the workspace service")
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 def storage_of_nobody() -> dict[str, Any]:
@@ -27,6 +63,7 @@ class PeopleAgent:
     """The node agent's socket of people: answers what `people` says, notes what it is asked."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.people: dict[str, dict[str, Any]] = {}
         self.asked: list[tuple[str, str, Any]] = []
         self._server = uvicorn.Server(
@@ -37,11 +74,13 @@ class PeopleAgent:
     def __enter__(self) -> Self:
         self._thread.start()
         until(lambda: self._server.started, 20, "the stand-in agent")
+        self.path.chmod(0o666)  # the service may run as an account of its own
         return self
 
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
         self._thread.join(20)
+        self.path.unlink(missing_ok=True)
 
     def _app(self) -> FastAPI:
         app = FastAPI()

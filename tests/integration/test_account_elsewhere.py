@@ -83,9 +83,13 @@ def test_a_name_that_nobody_has_is_said_so() -> None:
     )
 
 
-def test_a_certificate_that_nobody_trusts_is_refused(tmp_path: Path) -> None:
+def test_only_a_certificate_that_this_machine_trusts_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Apache(reachable(tmp_path), tls=True) as server:
         assert "certificate" in refusal(of(server))
+        monkeypatch.setenv("SSL_CERT_FILE", str(server.root / "cert.pem"))
+        elsewhere.check(of(server))
 
 
 def multistatus(body: bytes) -> bytes:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-from pelagos.deployment import STATE_VARIABLE, WORKSPACE_PATH
+from pelagos.deployment import WORKSPACE_PATH
 from pelagos.services.workspace.service import STORAGE_KEY, vault_folder
 from pelagos.vault import Vault
-from stand_ins import PeopleAgent, storage_of_nobody
+from stand_ins import PeopleAgent, storage_of_nobody, workspace_service
 from support import Person, Vre, until
 from webdav_peers import Apache, reachable
 
@@ -49,35 +46,15 @@ def vre(tmp_path_factory: pytest.TempPathFactory, apache: Apache) -> Iterator[Vr
 @pytest.fixture(scope="module")
 def service(vre: Vre) -> Iterator[None]:
     """The program itself."""
-    program = [sys.executable, "-m", "pelagos.services.workspace"]
-    log = vre.folder / "logs" / "workspace.log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            program, env={**os.environ, STATE_VARIABLE: str(vre.folder)}, stdout=file, stderr=file
-        )
-    # past the proxy, to which the hub adds the service once it has looked for it
-    url = f"{vre.url}{WORKSPACE_PATH}/health"
-
-    def healthy() -> bool:
-        assert process.poll() is None, log.read_text()
-        try:
-            return httpx.get(url, trust_env=False).is_success
-        except httpx.HTTPError:
-            return False
-
-    until(healthy, 60, "the workspace service")
-    yield
-    process.terminate()
-    process.wait(20)
+    with workspace_service(vre):
+        yield
 
 
 @pytest.fixture
 def agent(vre: Vre, service: None) -> Iterator[PeopleAgent]:
     """A node agent that knows what the test says."""
     with PeopleAgent(vre.deployment.people_socket) as stand_in:
-        vre.deployment.people_socket.chmod(0o666)
         yield stand_in
-    vre.deployment.people_socket.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")

@@ -86,6 +86,8 @@ def check(wanted: Account) -> Space:
             timeout=_TIMEOUT,
             follow_redirects=False,
             trust_env=False,
+            # what this machine trusts, as the mount does, and not a list of httpx's own
+            verify=ssl.create_default_context(),
         ) as client,
     ):
         asker = _Asker(client, host)
