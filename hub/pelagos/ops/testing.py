@@ -17,7 +17,7 @@ from pelagos.ops.report import Reporter
 from pelagos.settings import Settings
 
 # Program, and the Debian package that brings it.
-NEEDED = {"chromium": "chromium", "git": "git", "useradd": "passwd"}
+NEEDED = {"chromium": "chromium", "git": "git", "restic": "restic", "useradd": "passwd"}
 _BENCHMARKS = ROOT / "tests" / "benchmarks"
 
 
