@@ -46,8 +46,4 @@ def restore(
         out.print(f"What was there before is in {folder_aside}; remove it when you are sure.")
     for note in result.notes:
         out.print(f"[yellow]note:[/] {note}")
-    out.print(
-        f"Its instance id is {result.instance}: homes and servers of that name on this machine "
-        "are found again."
-    )
     out.print(f"Start it: ./pelagos up --state {result.state}")

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import shutil
+import socket
 import sqlite3
 import stat
 import time
@@ -49,6 +50,7 @@ LEFT_OUT = {
 _SQLITE = b"SQLite format 3\0"
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 _BUSY_SECONDS = 60
+_AGENT_SECONDS = 30
 
 
 class Manifest(BaseModel):
@@ -217,7 +219,7 @@ def _excluded(workspaces: Path | None) -> list[str]:
     return [f"{workspaces}/{RESTORING}", f"{workspaces}/{ASIDE}*"] if workspaces else []
 
 
-def wait_for_uploads(socket: Path, seconds: float, reporter: Reporter) -> dict[str, int]:
+def wait_for_uploads(agent: Path, seconds: float, reporter: Reporter) -> dict[str, int]:
     """Wait until no file is on its way to a workspace; who still has how many after `seconds`.
 
     Nothing is waited for where no agent answers.
@@ -225,7 +227,7 @@ def wait_for_uploads(socket: Path, seconds: float, reporter: Reporter) -> dict[s
     deadline = time.monotonic() + seconds
     told = False
     while True:
-        under_way = _under_way(socket)
+        under_way = _under_way(agent)
         if not under_way or time.monotonic() >= deadline:
             break
         if not told:
@@ -236,18 +238,20 @@ def wait_for_uploads(socket: Path, seconds: float, reporter: Reporter) -> dict[s
     return under_way
 
 
-def _under_way(socket: Path) -> dict[str, int]:
+def _under_way(path: Path) -> dict[str, int]:
     """How many files of whom the node agent has not passed on."""
-    if not socket.exists():
-        return {}
-    transport = httpx.HTTPTransport(uds=str(socket))
     try:
-        with httpx.Client(transport=transport, timeout=30) as client:
+        # httpx leaves its socket open where nobody listens
+        with closing(socket.socket(socket.AF_UNIX)) as probe:
+            probe.settimeout(_AGENT_SECONDS)
+            probe.connect(str(path))
+        transport = httpx.HTTPTransport(uds=str(path))
+        with httpx.Client(transport=transport, timeout=_AGENT_SECONDS) as client:
             answer = client.get("http://agent/workspaces")
             answer.raise_for_status()
             people: list[dict[str, Any]] = answer.json()
             counts = {str(one["user"]): _count(one) for one in people}
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+    except (OSError, httpx.HTTPError, ValueError, KeyError, TypeError):
         return {}  # no agent, or an old one
     return {user: count for user, count in counts.items() if count}
 

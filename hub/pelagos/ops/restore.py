@@ -326,6 +326,11 @@ def _checked_state(stage: Path, manifest: Manifest) -> int:
 
 def adjust(plan: _Plan, stage: Path, result: Restored) -> None:
     """Make the restored state fit for its folder, and for a VRE that goes on beside it."""
+    if not plan.beside:
+        result.notes.append(
+            f"Its instance id is still {result.instance}: homes, volumes and networks of that "
+            "name on this machine are found again."
+        )
     if plan.manifest.state == plan.state.folder:
         return
     state = State(stage / STATE_PART)
