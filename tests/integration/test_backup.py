@@ -146,6 +146,10 @@ def stopped(tmp_path: Path, deployment: Deployment) -> State:
     folder = deployment.layout.user_workspace("ada")
     folder.mkdir(parents=True)
     (folder / "file").write_text("text")
+    (deployment.layout.workspaces / ".dav").mkdir()
+    (deployment.layout.workspaces / ".dav" / "of-the-server").write_text("kept")
+    (deployment.layout.workspaces / "users" / ".staging").mkdir(parents=True)
+    (deployment.layout.workspaces / "users" / ".staging" / "half-an-upload").write_text("worthless")
     return state
 
 
@@ -204,7 +208,7 @@ def test_workspaces_elsewhere_are_restored_there_and_never_mixed(
     assert f"belong to the VRE in {stopped.folder}" in done.stderr
     (elsewhere / "users" / "newcomer").mkdir()
     result = restored(tmp_path / "b", stopped.folder, "--force")
-    assert hashes(elsewhere).keys() == {"users/ada/file"}
+    assert hashes(elsewhere).keys() == {"users/ada/file", ".dav/of-the-server"}
     assert not (elsewhere / "users" / "newcomer").exists()
     assert any(Path(aside, "users", "newcomer").is_dir() for aside in result["aside"])  # type: ignore[attr-defined]
 
@@ -250,18 +254,22 @@ def test_a_backup_that_was_killed_does_not_stand_in_the_way(stopped: State, tmp_
     assert size == 150 * MIB
 
 
-def test_a_damaged_backup_is_not_put_into_place(stopped: State, tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["files", "structure"])
+def test_a_damaged_backup_is_not_put_into_place(stopped: State, tmp_path: Path, part: str) -> None:
     place = tmp_path / "b"
+    (stopped.folder / "workspaces" / "users" / "ada" / "large").write_bytes(os.urandom(MIB))
     backup(stopped.folder, place)
-    for pack in (place / "data").rglob("*"):
-        if pack.is_file():
-            pack.chmod(0o600)
-            content = bytearray(pack.read_bytes())
-            content[len(content) // 4] ^= 1
-            pack.write_bytes(content)
+    packs = [path for path in (place / "data").rglob("*") if path.is_file()]
+    packs.sort(key=lambda path: path.stat().st_size)
+    for pack in packs[-1:] if part == "files" else packs[:-1]:
+        pack.chmod(0o600)
+        content = bytearray(pack.read_bytes())
+        content[len(content) // 2] ^= 1
+        pack.write_bytes(content)
     before = {k: v for k, v in hashes(stopped.folder).items() if not k.startswith("run/")}
     done = pelagos("restore", place, "--state", stopped.folder, "--force")
     assert done.returncode == 1
+    assert "damaged" in done.stderr
     assert "Traceback" not in done.stderr
     after = hashes(stopped.folder)
     assert {k: v for k, v in after.items() if not k.startswith("run/")} == before

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pelagos.deployment import Deployment, State
 from pelagos.errors import PelagosError, StateError
-from pelagos.ops import backup, packages, restic, restore
+from pelagos.ops import backup, packages, restic, restore, staging
 from pelagos.ops.report import Silent
 
 
@@ -120,8 +120,8 @@ def test_without_restic_and_apt_the_mend_names_the_package(
 def staged(deployment: Deployment) -> tuple[Path, dict[str, str]]:
     problems: dict[str, str] = {}
     deployment.state.write(deployment.facts, deployment.settings)
-    backup.stage(deployment, None, {}, problems)
-    return deployment.state.folder / backup.STAGE / backup.STATE_PART, problems
+    staging.stage(deployment, None, {}, problems)
+    return deployment.state.folder / staging.STAGE / staging.STATE_PART, problems
 
 
 def test_what_must_be_remembered_is_staged_and_nothing_else(deployment: Deployment) -> None:
@@ -155,6 +155,29 @@ def test_a_database_in_use_is_copied_whole(deployment: Deployment, mode: str) ->
         assert copy.execute("SELECT name FROM users").fetchall() == [("ada",)]
 
 
+def test_a_database_that_its_server_keeps_to_itself_is_copied_too(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    path = deployment.layout.workspaces / ".dav" / "locks.sqlite"
+    path.parent.mkdir(parents=True)
+    (deployment.layout.workspaces / "users" / ".staging").mkdir(parents=True)
+    (deployment.layout.workspaces / "users" / ".staging" / "half").write_text("x")
+    with closing(sqlite3.connect(path, isolation_level=None)) as live:
+        for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL"):
+            live.execute(f"PRAGMA {pragma}")
+        live.execute("CREATE TABLE properties (name)")
+        live.execute("INSERT INTO properties VALUES ('displayname')")
+        staging.copy_database(path, tmp_path / "copy", timeout=0)
+        with closing(sqlite3.connect(tmp_path / "copy")) as copy:
+            assert copy.execute("SELECT name FROM properties").fetchall() == [("displayname",)]
+    problems: dict[str, str] = {}
+    staging.stage(deployment, deployment.layout.workspaces, {}, problems)
+    kept = deployment.state.folder / staging.STAGE / staging.WORKSPACES_PART
+    assert [str(p.relative_to(kept)) for p in kept.rglob("*") if p.is_file()] == [
+        ".dav/locks.sqlite"
+    ]
+
+
 def test_a_damaged_database_is_told_and_the_rest_is_kept(deployment: Deployment) -> None:
     path = deployment.state.hub / "jupyterhub.sqlite"
     path.write_bytes(b"SQLite format 3\0" + os.urandom(8192))
@@ -168,7 +191,7 @@ def test_the_operators_settings_file_is_kept(deployment: Deployment, tmp_path: P
     path.write_text("site: {name: X}\n")
     facts = deployment.facts.model_copy(update={"settings_file": path})
     staged(Deployment(deployment.state, facts, deployment.settings, deployment.graph))
-    kept = deployment.state.folder / backup.STAGE / backup.SETTINGS_PART / "pelagos.yaml"
+    kept = deployment.state.folder / staging.STAGE / staging.SETTINGS_PART / "pelagos.yaml"
     assert kept.read_text() == "site: {name: X}\n"
 
 

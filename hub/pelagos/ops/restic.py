@@ -313,6 +313,11 @@ class Repository:
                 f"Another command works on the backups in {self.folder}: {reason}",
                 "Wait for it. If it ran on another machine and is dead: restic unlock.",
             )
+        if re.search(r"verification failed|contains errors|hash (does not|mismatch)", text):
+            return ResticError(
+                f"The backups in {self.folder} are damaged: {reason}",
+                "Try another one (--snapshot ID), then look at the disk: ./pelagos doctor.",
+            )
         return ResticError(
             f"restic failed on {self.folder}: {reason}",
             "./pelagos doctor looks at the disk. Older backups are not touched.",
@@ -389,7 +394,9 @@ def _reason_of(text: str) -> str:
     """The telling line of restic's output."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     fatal = [line.removeprefix("Fatal:").strip() for line in lines if line.startswith("Fatal:")]
-    return (fatal or lines or ["no reason given"])[-1]
+    # a restore goes on after an error, and only counts at its end
+    single = [line.partition("for ")[2] for line in lines if line.startswith("ignoring error for")]
+    return (single[:1] + fatal[:1] or lines[-1:] or ["no reason given"])[0]
 
 
 def _microseconds(moment: str) -> str:
