@@ -354,6 +354,7 @@ def place(folder: Path, size: int) -> Iterator[Path]:
 
     signal.signal(signal.SIGTERM, interrupt)
     own = Path(tempfile.mkdtemp(prefix="pelagos-bench-", dir=folder))
+    own.chmod(0o711)  # services that need no root pass through it
     try:
         yield own
     finally:

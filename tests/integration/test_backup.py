@@ -58,6 +58,7 @@ def backup(state: Path, place: Path, *options: str | Path) -> dict[str, object]:
     """One backup that must work."""
     done = pelagos("backup", place, "--state", state, "--json", *options)
     assert done.returncode == 0, done.stderr
+    assert "Keep a copy of it somewhere else" in done.stderr
     result: dict[str, object] = json.loads(done.stdout)
     return result
 
@@ -211,6 +212,39 @@ def test_workspaces_elsewhere_are_restored_there_and_never_mixed(
     assert hashes(elsewhere).keys() == {"users/ada/file", ".dav/of-the-server"}
     assert not (elsewhere / "users" / "newcomer").exists()
     assert any(Path(aside, "users", "newcomer").is_dir() for aside in result["aside"])  # type: ignore[attr-defined]
+
+
+def test_what_is_mounted_or_not_ours_is_not_moved_aside(stopped: State, tmp_path: Path) -> None:
+    backup(stopped.folder, tmp_path / "b")
+    mount = stopped.folder / "mounts" / "ada é" / "data"
+    mount.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", mount], check=True, timeout=30)
+    try:
+        done = pelagos("restore", tmp_path / "b", "--state", stopped.folder, "--force")
+    finally:
+        subprocess.run(["umount", mount], check=True, timeout=30)
+    assert done.returncode == 1
+    assert f"still mounted below {stopped.folder}: {mount}" in done.stderr
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.txt").write_text("x")
+    done = pelagos(
+        "restore", tmp_path / "b", "--state", tmp_path / "home", "--force",
+        "--password-file", stopped.secrets / "backup-password",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "something else than a VRE, such as thesis.txt" in done.stderr
+
+
+def test_a_copy_never_shares_a_dataspace_with_its_original(stopped: State, tmp_path: Path) -> None:
+    settings = stopped.settings()
+    dataspace = settings.storage.dataspace.model_copy(update={"path": str(tmp_path / "fast")})
+    storage = settings.storage.model_copy(update={"dataspace": dataspace})
+    stopped.write(facts_of(stopped), settings.model_copy(update={"storage": storage}))
+    backup(stopped.folder, tmp_path / "b")
+    key = stopped.secrets / "backup-password"
+    done = pelagos("restore", tmp_path / "b", "--state", tmp_path / "copy", "--password-file", key)
+    assert done.returncode == 1
+    assert f"The dataspaces in {tmp_path / 'fast'} belong to" in done.stderr
 
 
 def test_a_wrong_password_is_said_to_be_so(stopped: State, tmp_path: Path) -> None:

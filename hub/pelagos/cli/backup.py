@@ -65,10 +65,6 @@ def _print(result: ops.Result) -> None:
             "and are not in it."
         )
     for path, reason in list(result.unread.items())[:20]:
-        err.print(f"[red]not in it:[/] {path}: {reason}", markup=True)
+        err.print(f"[red]not in it:[/] {path}: {reason}")
     if len(result.unread) > 20:
         err.print(f"[red]not in it:[/] {len(result.unread) - 20} more")
-    out.print(
-        f"Its password is in {result.password_file}. Keep a copy of it somewhere else: without it "
-        "nobody can read this backup."
-    )

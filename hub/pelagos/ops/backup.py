@@ -123,6 +123,10 @@ def backup(
     ensure(reporter)
     password = password_file(state, given_password)
     repository = Repository(folder.absolute(), password)
+    reporter.notice(
+        f"The password of these backups is in {password}. Keep a copy of it somewhere else: "
+        "without it nobody can read them when this machine is lost."
+    )
     with only_backup(state):
         repository.open_or_make(reporter)
         repository.unlock()

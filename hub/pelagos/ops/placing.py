@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import sqlite3
@@ -20,6 +21,11 @@ from pelagos.ops.restic import Snapshot
 from pelagos.ops.staging import ASIDE, RESTORING, SETTINGS_PART, STATE_PART, Manifest
 
 _LAST = "deployment.json"  # a state folder without it holds no VRE
+
+
+# what tells a folder of a VRE from anything else
+STATE_MARKS = {"instance", _LAST, "settings.json", "hub"}
+WORKSPACES_MARKS = {"users", "virtual-labs"}
 
 
 @dataclass
@@ -56,6 +62,15 @@ class Plan:
         )
 
 
+def mount_points() -> list[Path]:
+    """Every mount point of this machine. See proc(5) for the octal escapes of blanks."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [
+        Path(re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), line.split()[4]))
+        for line in lines
+    ]
+
+
 def occupied(folder: Path) -> list[Path]:
     """What is in a folder, without what a restore may find there."""
     ignored = {"run", RESTORING, "lost+found"}
@@ -65,7 +80,7 @@ def occupied(folder: Path) -> list[Path]:
         path
         for path in sorted(folder.iterdir())
         if path.name not in ignored
-        and not path.name.startswith(ASIDE)
+        and ASIDE not in path.name
         and (path.is_symlink() or not path.is_dir() or any(path.iterdir()))
     ]
 
@@ -156,7 +171,7 @@ def place(plan: Plan, stage: Path, staged: dict[Path, Path], result: Restored) -
             inside = workspaces.is_relative_to(state.resolve()) and bool(result.aside)
             target = (
                 result.aside[0] / workspaces.relative_to(state.resolve())
-                if inside and not workspaces.is_mount()
+                if inside and workspaces not in mount_points()
                 else beside(workspaces, suffix)
             )
             _aside(workspaces, target, result, keep=set())
@@ -190,15 +205,21 @@ def _move(source: Path, target: Path) -> None:
 
 def beside(root: Path, suffix: str) -> Path:
     """Where what a folder holds is moved to: inside of it where it is a disk of its own."""
-    return root / suffix if root.is_mount() else root.with_name(f"{root.name}.{suffix}")
+    return (
+        root / suffix
+        if root.resolve() in mount_points()
+        else root.with_name(f"{root.name}.{suffix}")
+    )
 
 
 def _aside(root: Path, target: Path, result: Restored, keep: set[Path]) -> None:
-    """Move what a folder holds to another one on its disk."""
+    """Move what a folder holds to another one on its disk. What is mounted there stays."""
+    mounted = set(mount_points())
     entries = [
         path
         for path in occupied(root)
-        if not path.is_mount() and not any(one.is_relative_to(path.resolve()) for one in keep)
+        if path.resolve() not in mounted
+        and not any(one.is_relative_to(path.resolve()) for one in keep)
     ]
     if not entries:
         return

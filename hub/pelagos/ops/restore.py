@@ -20,7 +20,18 @@ from pelagos.errors import PelagosError, StateError
 from pelagos.layout import Layout
 from pelagos.ops.backup import PASSWORD, only_backup, password_file
 from pelagos.ops.down import running
-from pelagos.ops.placing import Plan, Restored, adjust, occupied, own, place, place_settings_file
+from pelagos.ops.placing import (
+    STATE_MARKS,
+    WORKSPACES_MARKS,
+    Plan,
+    Restored,
+    adjust,
+    mount_points,
+    occupied,
+    own,
+    place,
+    place_settings_file,
+)
 from pelagos.ops.report import Reporter
 from pelagos.ops.restic import Repository, Snapshot, ensure
 from pelagos.ops.staging import (
@@ -49,12 +60,7 @@ def restore(
     reporter: Reporter,
 ) -> Restored:
     """Bring a VRE back into `state` from the backups in `folder`. Raises PelagosError."""
-    if running(state):
-        raise StateError(
-            f"A VRE runs on the state folder {state.folder}.",
-            "Stop it first (./pelagos down --servers), or give another --state DIR.",
-        )
-    _check_free(state.folder, "The state folder", force)
+    _check_target(state, force)
     ensure(reporter)
     repository = Repository(folder.absolute(), _password(state, given_password))
     if not repository.exists():
@@ -67,12 +73,23 @@ def restore(
     plan = _plan(repository, choose(repository, snapshot), state, force)
     state.prepare()
     with locked(state), only_backup(state):
+        _check_target(state, force)  # again: an `up` may have come before the lock
         try:
             return _restore(repository, plan, reporter)
         finally:
             for root in (state.folder, plan.workspaces):
                 if root is not None:
                     shutil.rmtree(root / RESTORING, ignore_errors=True)
+
+
+def _check_target(state: State, force: bool) -> None:
+    """Raise StateError where a VRE runs, or where something is in the way."""
+    if running(state):
+        raise StateError(
+            f"A VRE runs on the state folder {state.folder}.",
+            "Stop it first (./pelagos down --servers), or give another --state DIR.",
+        )
+    _check_free(state.folder, "The state folder", force, STATE_MARKS)
 
 
 def _password(state: State, given: Path | None) -> Path:
@@ -130,21 +147,28 @@ def _plan(repository: Repository, snapshot: Snapshot, state: State, force: bool)
             f"The backup {snapshot.id} is of another version of Pelagos.",
             "Restore with the version that made it, then update.",
         ) from error
-    workspaces = None
-    if manifest.workspaces is not None:
-        workspaces = Layout(state.folder, settings.storage).workspaces.resolve()
+    layout = Layout(state.folder, settings.storage)
+    workspaces = layout.workspaces.resolve() if manifest.workspaces is not None else None
     plan = Plan(snapshot, stages[0], manifest, state, workspaces)
+    _check_apart(plan, layout)
     if workspaces is not None and not workspaces.is_relative_to(state.folder.resolve()):
-        if plan.beside:
-            raise StateError(
-                f"The workspaces {workspaces} belong to the VRE in {manifest.state}.",
-                "Its settings give them a path of their own: try the restore on another machine.",
-            )
-        _check_free(workspaces, "The folder of the workspaces", force)
+        _check_free(workspaces, "The folder of the workspaces", force, WORKSPACES_MARKS)
     _check_mounts(state.folder)
     for path, root in _parts(plan):
         _check_size(repository, plan, path, root)
     return plan
+
+
+def _check_apart(plan: Plan, layout: Layout) -> None:
+    """Raise StateError if a copy would share a folder with the original beside it."""
+    if not plan.beside:
+        return
+    for what, folder in (("workspaces", layout.workspaces), ("dataspaces", layout.dataspaces)):
+        if not folder.resolve().is_relative_to(plan.state.folder.resolve()):
+            raise StateError(
+                f"The {what} in {folder} belong to the VRE in {plan.manifest.state}.",
+                "Its settings give them a path of their own: try the restore on another machine.",
+            )
 
 
 def _parts(plan: Plan) -> Iterator[tuple[str, Path]]:
@@ -154,28 +178,36 @@ def _parts(plan: Plan) -> Iterator[tuple[str, Path]]:
         yield str(plan.manifest.workspaces), plan.workspaces
 
 
-def _check_free(folder: Path, what: str, force: bool) -> None:
+def _check_free(folder: Path, what: str, force: bool, marks: set[str]) -> None:
+    """Raise StateError unless the folder is free, or may be made so. `marks`: of what is ours."""
     if folder.exists() and not folder.is_dir():
         raise StateError(f"{what} {folder} is not a folder.", "Name another one: --state DIR.")
-    if not force and occupied(folder):
+    found = occupied(folder)
+    if not found:
+        return
+    if not force:
         raise StateError(
             f"{what} {folder} is not empty.",
             "Give another one with --state DIR, or --force: what is there is then moved aside.",
+        )
+    if not marks & {path.name for path in found}:
+        raise StateError(
+            f"{what} {folder} holds something else than a VRE, such as {found[0].name}.",
+            "Give another one with --state DIR, or move it away by hand.",
         )
 
 
 def _check_mounts(folder: Path) -> None:
     """Raise StateError where something is mounted deep in the state folder: it is in use."""
     real = folder.resolve()
-    mounted = []
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        # octal escapes of spaces and the like, see proc(5)
-        point = Path(line.split()[4].encode().decode("unicode_escape"))
-        if point.is_relative_to(real) and len(point.relative_to(real).parts) > 1:
-            mounted.append(str(point))
-    if mounted:
+    deep = [
+        str(point)
+        for point in mount_points()
+        if point.is_relative_to(real) and len(point.relative_to(real).parts) > 1
+    ]
+    if deep:
         raise StateError(
-            f"Folders are still mounted below {folder}: {', '.join(mounted[:5])}.",
+            f"Folders are still mounted below {folder}: {', '.join(deep[:5])}.",
             "./pelagos down --servers takes people's storage away; else umount them.",
         )
 

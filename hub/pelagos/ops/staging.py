@@ -79,7 +79,7 @@ def stage(
     skipped = {path.resolve() for path in (layout.workspaces, layout.dataspaces)}
     files = 0
     for entry in sorted(state.folder.iterdir()):
-        if entry.name in LEFT_OUT or entry.name.startswith(ASIDE):
+        if entry.name in LEFT_OUT or ASIDE in entry.name:
             continue
         # an operator may have put a part elsewhere and linked it
         files += _copy(entry.resolve(), part / entry.name, skipped, problems)
