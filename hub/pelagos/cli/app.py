@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from pelagos.cli import bench, build, check, doctor, down, status, test, up
+from pelagos.cli import backup, bench, build, check, doctor, down, restore, status, test, up
 from pelagos.cli.console import told
 
 app = typer.Typer(
@@ -21,6 +21,8 @@ for _command in (
     check.check,
     doctor.doctor,
     build.build,
+    backup.backup,
+    restore.restore,
     test.test,
     bench.bench,
 ):
