@@ -17,7 +17,14 @@ from pelagos.ops.report import Reporter
 from pelagos.settings import Settings
 
 # Program, and the Debian package that brings it.
-NEEDED = {"chromium": "chromium", "git": "git", "useradd": "passwd"}
+NEEDED = {
+    "chromium": "chromium",
+    "curl": "curl",
+    "git": "git",
+    "litmus": "litmus",
+    "mount.davfs": "davfs2",
+    "useradd": "passwd",
+}
 _BENCHMARKS = ROOT / "tests" / "benchmarks"
 
 

@@ -229,6 +229,14 @@ def copy_tree(source: Root, names: Sequence[str], target: int, name: str, *, dee
                         os.close(descriptor)
 
 
+def _give(parent: int, name: str, owner: tuple[int, int]) -> None:
+    """Give a folder and all below it to `owner`: an earlier run was another account."""
+    for _, folders, files, descriptor in os.fwalk(name, dir_fd=parent):
+        for one in (*folders, *files):
+            os.chown(one, *owner, dir_fd=descriptor, follow_symlinks=False)
+    os.chown(name, *owner, dir_fd=parent, follow_symlinks=False)
+
+
 class Disk:
     """All workspaces of this VRE. Made while the process may still be root."""
 
@@ -245,7 +253,9 @@ class Disk:
                 with folder_at(self.base, names[:-1]) as parent:
                     with contextlib.suppress(FileExistsError):
                         os.mkdir(names[-1], 0o700, dir_fd=parent)
-                    os.chown(names[-1], *owner, dir_fd=parent, follow_symlinks=False)
+                    found = os.stat(names[-1], dir_fd=parent, follow_symlinks=False)
+                    if (found.st_uid, found.st_gid) != owner:
+                        _give(parent, names[-1], owner)
 
     def clear_staging(self) -> None:
         """Remove what an earlier run left half-done, in the background."""
