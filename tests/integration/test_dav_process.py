@@ -123,7 +123,6 @@ def test_a_killed_server_starts_again_with_all_files_and_nothing_half(server: Se
 
         with pytest.raises(httpx.TransportError):
             client.put("a", content=endless())
-            client.get("a")
     server.start()
     until(lambda: not os.listdir(staging))
     with server.client() as client:
@@ -141,18 +140,11 @@ def test_a_second_server_on_the_same_folders_ends_with_a_reason(server: Server) 
     assert "Does another one run?" in done.stderr
 
 
-# Needs root to become somebody else, and a Python that somebody else can read.
+# Needs root to become somebody else.
 @pytest.mark.engine
 def test_the_server_gives_root_up_and_needs_no_way_through_the_state_folder(state: State) -> None:
     if not accounts.exists():
         accounts.make()
-    readable = subprocess.run(
-        [sys.executable, "-c", "import pelagos.services.dav.__main__"],
-        user=accounts.ACCOUNT, group=accounts.ACCOUNT, extra_groups=[], cwd="/",
-        env={"PYTHONPATH": str(ROOT / "hub")}, capture_output=True, timeout=60,
-    )  # fmt: skip
-    if readable.returncode != 0:
-        pytest.skip("this Python or checkout can't be read by the account")
     uid = accounts.ids()[0]
     # as an earlier run, by root, left it
     before = state.folder / "workspaces" / "users" / "alice"

@@ -10,6 +10,7 @@ needs no way through the state folder.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import secrets
@@ -57,7 +58,7 @@ def look(folder: int, name: str) -> os.stat_result | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        if error.errno == 36:  # ENAMETOOLONG: nothing can have that name
+        if error.errno == errno.ENAMETOOLONG:  # nothing can have that name
             return None
         raise
     return found if stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode) else None
@@ -138,6 +139,11 @@ class Root:
         with folder_at(self.base, (self.kind, _STAGING)) as descriptor:
             yield descriptor
 
+    def device(self) -> int:
+        """Which file system it is on: a rename works within one only."""
+        with self.folder(()) as folder:
+            return os.fstat(folder).st_dev
+
     def stat(self, names: Sequence[str]) -> os.stat_result | None:
         """What is there, if it is a file or folder. Raises OSError if that can't be known."""
         try:
@@ -149,7 +155,7 @@ class Root:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            if error.errno in (40, 36):  # ELOOP: a link stands there; ENAMETOOLONG
+            if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):  # a link stands there
                 return None
             raise
 

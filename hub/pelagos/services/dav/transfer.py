@@ -45,10 +45,13 @@ class Transfer(Writing):
         self._check_tree(target.ref, environ)
         if environ["HTTP_OVERWRITE"] == "F" and old is not None:
             raise refuse(412, "The destination exists and must not be overwritten.")
-        if move:
+        if not move:
+            self._copy(source, target, deep=depth == "infinity")
+        elif source.place.root.device() == target.root.device():
             self._move(source.place, target)
         else:
-            self._copy(source, target, deep=depth == "infinity")
+            self._copy(source, target, deep=True)
+            self._remove(source.place)
         start("201 Created" if old is None else "204 No Content", [("Content-Length", "0")])
         return []
 
@@ -72,24 +75,18 @@ class Transfer(Writing):
         return target, self.provider.get_resource_inst("/" + "/".join(names), environ)
 
     def _move(self, source: Place, target: Place) -> None:
+        """Rename: what is moved stands at one of both addresses at any moment."""
         across = source.root is not target.root
         size = source.root.size(source.names) if across else 0
-        replaced = target.root.size(target.names) if across else 0
         first, second = sorted((source.root, target.root), key=lambda root: root.ref)
         with ExitStack() as stack:
             if across:
+                replaced = target.root.size(target.names)
                 stack.enter_context(target.root.usage.reserve(replaced)).grow(size)
             stack.enter_context(first.commit)
             stack.enter_context(second.commit)
-            staging = stack.enter_context(target.root.staging())
-            name = fresh_name()
             with source.root.folder(source.names[:-1]) as folder:
-                os.rename(source.names[-1], name, src_dir_fd=folder, dst_dir_fd=staging)
-                try:
-                    aside = self._put_in_place(staging, name, target)
-                except BaseException:
-                    os.rename(name, source.names[-1], src_dir_fd=staging, dst_dir_fd=folder)
-                    raise
+                aside = self._put_in_place(folder, source.names[-1], target)
                 os.fsync(folder)
             self.provider.lock_manager.remove_all_locks_from_url(source.ref, recursive=True)
             self.provider.prop_manager.move_properties(source.ref, target.ref)
@@ -127,25 +124,29 @@ class Transfer(Writing):
             self._dispose(target.root, aside)
 
     @staticmethod
-    def _put_in_place(staging: int, name: str, target: Place) -> str:
-        """Give what is in staging its name in the tree; what stood there, if it was set aside."""
-        aside = fresh_name()
-        with target.root.folder(target.names[:-1]) as folder:
-            new, old = look(staging, name), look(folder, target.names[-1])
+    def _put_in_place(source: int, name: str, target: Place) -> str:
+        """Rename `name` in the folder `source` to the target.
+
+        What stood there is set aside, unless a file replaces a file, which is one step. Returns
+        its name in staging.
+        """
+        last = target.names[-1]
+        with target.root.folder(target.names[:-1]) as folder, target.root.staging() as staging:
+            new, old = look(source, name), look(folder, last)
+            aside = ""
             if new and old and stat.S_ISREG(new.st_mode) and stat.S_ISREG(old.st_mode):
-                os.rename(name, target.names[-1], src_dir_fd=staging, dst_dir_fd=folder)
-                os.fsync(folder)
+                os.rename(name, last, src_dir_fd=source, dst_dir_fd=folder)
                 target.root.usage.change(-old.st_size)
-                return ""
-            try:
-                os.rename(target.names[-1], aside, src_dir_fd=folder, dst_dir_fd=staging)
-            except FileNotFoundError:
-                aside = ""
-            try:
-                os.rename(name, target.names[-1], src_dir_fd=staging, dst_dir_fd=folder)
-            except BaseException:
-                if aside:
-                    os.rename(aside, target.names[-1], src_dir_fd=staging, dst_dir_fd=folder)
-                raise
+            else:
+                with suppress(FileNotFoundError):
+                    fresh = fresh_name()
+                    os.rename(last, fresh, src_dir_fd=folder, dst_dir_fd=staging)
+                    aside = fresh
+                try:
+                    os.rename(name, last, src_dir_fd=source, dst_dir_fd=folder)
+                except BaseException:
+                    if aside:
+                        os.rename(aside, last, src_dir_fd=staging, dst_dir_fd=folder)
+                    raise
             os.fsync(folder)
         return aside

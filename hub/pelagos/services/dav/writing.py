@@ -38,15 +38,12 @@ class Writing(Base):
         modified = _modified(environ)
         parent = self._parent(environ, names)
         old = self._before_put(environ, parent)
-        body: Body = environ[BODY]
-        usage = place.root.usage
-        manager = self.provider.lock_manager
         with ExitStack() as stack:
-            room = stack.enter_context(usage.reserve(_size(old)))
-            if body.length is not None:
-                room.grow(body.length)
+            room = stack.enter_context(place.root.usage.reserve(_size(old)))
+            if environ[BODY].length is not None:
+                room.grow(environ[BODY].length)
             stack.enter_context(
-                manager.write_transaction(
+                self.provider.lock_manager.write_transaction(
                     url=place.ref,
                     token_list=environ["wsgidav.ifLockTokenList"],
                     principal=environ["wsgidav.user_name"],
@@ -55,25 +52,29 @@ class Writing(Base):
             staging = stack.enter_context(place.root.staging())
             name = fresh_name()
             try:
-                size = _receive(body, staging, name, room if body.length is None else None)
+                size = _receive(environ[BODY], staging, name, room)
                 if modified is not None:
                     os.utime(name, (modified, modified), dir_fd=staging)
                 with place.root.commit:
+                    # what was true before the body came may not be true any more
                     old = self._before_put(environ, parent)
-                    with place.root.folder(place.names[:-1]) as folder:
-                        os.rename(name, place.names[-1], src_dir_fd=staging, dst_dir_fd=folder)
-                        os.fsync(folder)
-                    usage.change(size - _size(old))
+                    _rename(staging, name, place)
+                    place.root.usage.change(size - _size(old))
             except IncompleteError as error:
                 raise refuse(400, f"{error} Nothing was changed.") from None
             finally:
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=staging)
+        return self._put_answer(environ, start, created=old is None, timed=modified is not None)
+
+    def _put_answer(
+        self, environ: Any, start: Any, *, created: bool, timed: bool
+    ) -> Iterable[bytes]:
         new = self._existing(environ)
         headers = [("ETag", f'"{new.get_etag()}"'), ("Content-Length", "0")]
-        if modified is not None:
+        if timed:
             headers.append(("X-OC-Mtime", "accepted"))
-        start("204 No Content" if old else "201 Created", headers)
+        start("201 Created" if created else "204 No Content", headers)
         return []
 
     def _before_put(self, environ: Any, parent: Folder) -> Any:
@@ -118,12 +119,17 @@ class Writing(Base):
         self._evaluate_if_headers(found, environ)
         self._check_parent(place, environ)
         self._check_tree(place.ref, environ)
-        with place.root.commit, place.root.staging() as staging:
-            name = self._set_aside(place, staging)
-            self._forget(place.ref)
-        self._dispose(place.root, staging_name=name)
+        self._remove(place)
         start("204 No Content", [("Content-Length", "0")])
         return []
+
+    def _remove(self, place: Place) -> None:
+        """Take something out of the tree at once, with its locks and properties."""
+        with place.root.commit, place.root.staging() as staging:
+            name = self._set_aside(place, staging)
+            self.provider.lock_manager.remove_all_locks_from_url(place.ref, recursive=True)
+            self.provider.prop_manager.remove_properties(place.ref)
+        self._dispose(place.root, name)
 
     def _movable(self, environ: Any) -> Place:
         place = self._writable(environ, names_of(environ["PATH_INFO"]))
@@ -146,10 +152,6 @@ class Writing(Base):
         with root.staging() as staging:
             throw_away(staging, staging_name)
 
-    def _forget(self, ref: str) -> None:
-        self.provider.lock_manager.remove_all_locks_from_url(ref, recursive=True)
-        self.provider.prop_manager.remove_properties(ref)
-
     def do_LOCK(self, environ: Any, start: Any) -> Iterable[bytes]:
         """RFC 4918, 9.10; an address without a file gets an empty one only if it may."""
         names = names_of(environ["PATH_INFO"])
@@ -169,6 +171,13 @@ class Writing(Base):
         return answer
 
 
+def _rename(staging: int, name: str, place: Place) -> None:
+    """Give a file in staging its name in the tree, for good."""
+    with place.root.folder(place.names[:-1]) as folder:
+        os.rename(name, place.names[-1], src_dir_fd=staging, dst_dir_fd=folder)
+        os.fsync(folder)
+
+
 def _size(found: Any) -> int:
     return found.get_content_length() if isinstance(found, File) else 0
 
@@ -186,13 +195,14 @@ def _modified(environ: Any) -> int | None:
 def _receive(body: Body, staging: int, name: str, room: Any) -> int:
     """Write a body to a new file, on disk when this returns; its size.
 
-    Raises IncompleteError, OSError, and a refusal (507) if `room` is given and ends.
+    Room for a body without a known length is taken block by block. Raises IncompleteError,
+    OSError, and a refusal (507) when there is no more.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     total = 0
     with os.fdopen(os.open(name, flags, 0o600, dir_fd=staging), "wb", buffering=0) as file:
         while block := body.read():
-            if room is not None:
+            if body.length is None:
                 room.grow(len(block))
             view = memoryview(block)
             while view:
