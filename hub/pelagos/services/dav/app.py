@@ -22,7 +22,7 @@ from pelagos.services.dav.people import Gate, Person
 from pelagos.services.dav.refusals import of_system, refuse
 from pelagos.services.dav.resources import PERSON, Provider, href_of
 from pelagos.services.dav.store import LockStore, PropertyStore, Store
-from pelagos.services.dav.web import BODY, CLOSE
+from pelagos.services.dav.web import BODY
 
 logger = logging.getLogger(__name__)
 access = logging.getLogger("pelagos.services.dav.access")
@@ -80,8 +80,10 @@ class App:
         environ["wsgidav.provider"] = self._provider
         environ["wsgidav.config"] = _CONFIG
         environ["wsgidav.verbose"] = 1
+        methods = Methods(self._provider)
+        methods.check(environ["REQUEST_METHOD"])
         self._take_body(environ)
-        return Methods(self._provider).handle(environ, start)
+        return methods.handle(environ, start)
 
     def _take_body(self, environ: dict[str, Any]) -> None:
         """XML is read and checked here; every other body but a PUT's is not wanted."""
@@ -122,9 +124,6 @@ class App:
             sentence = error.context_info or HTTPStatus(error.value).description
             kind, body = "text/plain; charset=utf-8", f"{sentence}\n".encode()
         headers += [("Content-Type", kind), ("Content-Length", str(len(body)))]
-        rest: Body = environ[BODY]
-        if not rest.complete and rest.present:
-            environ[CLOSE]()
         start(_status(error.value), headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 

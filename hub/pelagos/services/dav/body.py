@@ -23,18 +23,21 @@ class IncompleteError(Exception):
 class Body:
     """One request's body.
 
-    `length` is None for a chunked one. `invite` is called before the first read: it sends the
-    `100 Continue` that a careful client waits for.
+    `length` is None for a chunked one. `invite`, if there is one, is called before the first
+    read: it sends the `100 Continue` that a careful client waits for.
     """
 
     def __init__(
-        self, reader: Any, connection: Any, length: int | None, invite: Callable[[], None]
+        self,
+        reader: Any,
+        connection: Any,
+        length: int | None,
+        invite: Callable[[], None] | None = None,
     ) -> None:
         self.length = length
         self._reader = reader
         self._socket = connection
         self._invite = invite
-        self._invited = False
         self._left = length or 0  # of the body, or of the chunk
         self.complete = length == 0
         self._first_chunk = True
@@ -52,10 +55,10 @@ class Body:
         """
         if self.complete:
             return b""
-        if not self._invited:
-            self._invited = True
-            self._invite()
         try:
+            if self._invite is not None:
+                self._invite()
+                self._invite = None
             if self.length is None and self._left == 0:
                 self._next_chunk()
                 if self.complete:
@@ -82,11 +85,9 @@ class Body:
         return bytes(found)
 
     def discard(self, most: int) -> bool:
-        """Whether the rest came in with at most `most` bytes read, and nobody had to be asked."""
-        if not self._invited and self.length is None:
+        """Whether the rest, of `most` bytes at most, was read. Nobody who waits is asked for it."""
+        if self._invite is not None or (self.length is not None and self._left > most):
             return self.complete
-        if self.length is not None and self._left > most:
-            return False
         try:
             self.read_all(most)
         except IncompleteError:

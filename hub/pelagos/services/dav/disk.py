@@ -10,6 +10,7 @@ needs no way through the state folder.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import secrets
@@ -57,7 +58,7 @@ def look(folder: int, name: str) -> os.stat_result | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        if error.errno == 36:  # ENAMETOOLONG: nothing can have that name
+        if error.errno == errno.ENAMETOOLONG:  # nothing can have that name
             return None
         raise
     return found if stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode) else None
@@ -138,6 +139,11 @@ class Root:
         with folder_at(self.base, (self.kind, _STAGING)) as descriptor:
             yield descriptor
 
+    def device(self) -> int:
+        """Which file system it is on: a rename works within one only."""
+        with self.folder(()) as folder:
+            return os.fstat(folder).st_dev
+
     def stat(self, names: Sequence[str]) -> os.stat_result | None:
         """What is there, if it is a file or folder. Raises OSError if that can't be known."""
         try:
@@ -149,7 +155,7 @@ class Root:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            if error.errno in (40, 36):  # ELOOP: a link stands there; ENAMETOOLONG
+            if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):  # a link stands there
                 return None
             raise
 
@@ -229,6 +235,14 @@ def copy_tree(source: Root, names: Sequence[str], target: int, name: str, *, dee
                         os.close(descriptor)
 
 
+def _give(parent: int, name: str, owner: tuple[int, int]) -> None:
+    """Give a folder and all below it to `owner`: an earlier run was another account."""
+    for _, folders, files, descriptor in os.fwalk(name, dir_fd=parent):
+        for one in (*folders, *files):
+            os.chown(one, *owner, dir_fd=descriptor, follow_symlinks=False)
+    os.chown(name, *owner, dir_fd=parent, follow_symlinks=False)
+
+
 class Disk:
     """All workspaces of this VRE. Made while the process may still be root."""
 
@@ -245,7 +259,9 @@ class Disk:
                 with folder_at(self.base, names[:-1]) as parent:
                     with contextlib.suppress(FileExistsError):
                         os.mkdir(names[-1], 0o700, dir_fd=parent)
-                    os.chown(names[-1], *owner, dir_fd=parent, follow_symlinks=False)
+                    found = os.stat(names[-1], dir_fd=parent, follow_symlinks=False)
+                    if (found.st_uid, found.st_gid) != owner:
+                        _give(parent, names[-1], owner)
 
     def clear_staging(self) -> None:
         """Remove what an earlier run left half-done, in the background."""

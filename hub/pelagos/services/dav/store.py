@@ -19,7 +19,6 @@ from typing import Any
 from pelagos.errors import StateError
 from pelagos.services.dav.refusals import refuse
 
-DEFAULT_LOCK_SECONDS = 3600
 MOST_LOCK_SECONDS = 86400
 _MOST_LOCKS = 10_000
 _MOST_PROPERTY_BYTES = 64 << 10  # per file or folder
@@ -118,7 +117,7 @@ class LockStore:
 
     def create(self, path: str, lock: dict[str, Any]) -> dict[str, Any]:
         """Keep a lock; `token`, `root`, `timeout` and `expire` are filled in."""
-        timeout = float(lock.get("timeout") or DEFAULT_LOCK_SECONDS)
+        timeout = float(lock["timeout"])
         if timeout < 0 or timeout > MOST_LOCK_SECONDS:
             timeout = MOST_LOCK_SECONDS
         lock["root"] = _normal(path)

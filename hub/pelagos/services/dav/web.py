@@ -23,7 +23,6 @@ from pelagos.services.dav.body import Body
 logger = logging.getLogger(__name__)
 
 BODY = "pelagos.body"
-CLOSE = "pelagos.close"
 
 THREADS = 48  # each upload and download holds one
 STALL_SECONDS = 60  # without one byte in either direction
@@ -31,7 +30,7 @@ SHUTDOWN_SECONDS = 10
 _MOST_HEADERS = 65536
 _LINGER_SECONDS = 5.0
 _LINGER_BYTES = 256 << 20
-_SMALL_REST = 65536
+SMALL_REST = 65536  # of a refused body: read, so that the connection can stay
 _EXPECT = b"X-Pelagos-Expect"
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -103,28 +102,20 @@ class _Gateway(wsgi.Gateway_10):
         length = None if request.chunked_read else int(request.inheaders.get(b"Content-Length", 0))
 
         def invite() -> None:
-            if expects:
-                request.conn.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.conn.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-        self.body = Body(request.conn.rfile, request.conn.socket, length, invite)
+        connection = request.conn
+        self.body = Body(connection.rfile, connection.socket, length, invite if expects else None)
         environ[BODY] = self.body
-
-        def close() -> None:
-            request.close_connection = True
-
-        environ[CLOSE] = close
         # cheroot must not read what is left of a refused body into memory
         request.rfile = None
-        self._expects = expects
         return environ
 
     def respond(self) -> None:
         """Answer, and part in peace from a client that still sends."""
         response = self.req.server.wsgi_app(self.env, self.start_response)
-        if not self.body.complete:
-            quick = not self._expects and self.body.discard(_SMALL_REST)
-            if not quick:
-                self.req.close_connection = True
+        if not self.body.discard(SMALL_REST):
+            self.req.close_connection = True
         try:
             if isinstance(response, FileBody):
                 self._send_file(response)

@@ -1,0 +1,195 @@
+"""The WebDAV server as a process of its own: account, end, litmus."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from dav_server import StandInHub
+from pelagos import accounts
+from pelagos.deployment import DAV_PATH, ROOT, STATE_VARIABLE, State
+from pelagos.settings import Settings
+from support import facts_of, free_port, until
+
+
+class Server:
+    """`python -m pelagos.services.dav` on a state folder."""
+
+    def __init__(self, state: State, *, as_account: bool = False) -> None:
+        self.state = state
+        self.hub = StandInHub()
+        self.token = self.hub.person("alice")
+        self.port = free_port()
+        changes = {"hub_port": self.hub.port, "dav_port": self.port, "as_account": as_account}
+        # the stand-in knows the service by this token
+        (state.secrets / "pelagos-dav").write_text("the-service\n")
+        state.write(facts_of(state).model_copy(update=changes), Settings())
+        self.log = state.logs / "dav.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "Server":
+        """Start it, and wait until it answers."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pelagos.services.dav"],
+                env={**os.environ, STATE_VARIABLE: str(self.state.folder),
+                     "PYTHONPATH": str(ROOT / "hub")},
+                stdout=log, stderr=log,
+            )  # fmt: skip
+        until(self.answers, 60, self.log.read_text)
+        return self
+
+    def answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return httpx.get(self.url, trust_env=False).status_code == 401
+        except httpx.TransportError:
+            return False
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}{DAV_PATH}/alice/"
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, auth=("alice", self.token), trust_env=False)
+
+    def stop(self) -> int:
+        """End it as supervisord does; its exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(30)
+        self.hub.leave()
+
+
+@pytest.fixture
+def server(state: State) -> Iterator[Server]:
+    server = Server(state)
+    yield server.start()
+    server.close()
+
+
+def test_a_request_is_finished_before_the_server_ends(server: Server) -> None:
+    assert server.process is not None
+    begun = threading.Event()
+
+    def slow() -> Iterator[bytes]:
+        yield b"x" * 100_000
+        begun.set()
+        # half a second is long enough for a server that would not wait to end
+        time.sleep(0.5)
+        yield b"y" * 100_000
+
+    codes: list[int] = []
+
+    def put() -> None:
+        with server.client() as client:
+            codes.append(client.put("a", content=slow()).status_code)
+
+    thread = threading.Thread(target=put)
+    thread.start()
+    assert begun.wait(30)
+    assert server.stop() == 0
+    thread.join(30)
+    assert codes == [201]
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_a_killed_server_starts_again_with_all_files_and_nothing_half(server: Server) -> None:
+    assert server.process is not None
+    staging = server.state.folder / "workspaces" / "users" / ".staging"
+    with server.client() as client:
+        client.put("a", content=b"old")
+
+        def endless() -> Iterator[bytes]:
+            yield b"x" * 100_000
+            until(lambda: os.listdir(staging))
+            assert server.process is not None
+            server.process.kill()
+            server.process.wait(30)
+            yield b"x"
+
+        with pytest.raises(httpx.TransportError):
+            client.put("a", content=endless())
+    server.start()
+    until(lambda: not os.listdir(staging))
+    with server.client() as client:
+        assert client.get("a").content == b"old"
+
+
+def test_a_second_server_on_the_same_folders_ends_with_a_reason(server: Server) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pelagos.services.dav"],
+        env={**os.environ, STATE_VARIABLE: str(server.state.folder),
+             "PYTHONPATH": str(ROOT / "hub")},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Does another one run?" in done.stderr
+
+
+# Needs root to become somebody else.
+@pytest.mark.engine
+def test_the_server_gives_root_up_and_needs_no_way_through_the_state_folder(state: State) -> None:
+    if not accounts.exists():
+        accounts.make()
+    uid = accounts.ids()[0]
+    # as an earlier run, by root, left it
+    before = state.folder / "workspaces" / "users" / "alice"
+    before.mkdir(parents=True, mode=0o700)
+    (before / "old").write_bytes(b"old")
+    server = Server(state, as_account=True)
+    try:
+        server.start()
+        assert server.process is not None
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+        assert re.search(rf"^Uid:\s+{uid}\s+{uid}\s+{uid}\s+{uid}$", status, re.M)
+        assert re.search(r"^CapEff:\s+0+$", status, re.M)
+        with server.client() as client:
+            assert client.put("a", content=b"1").status_code == 201
+            assert client.put("old", content=b"2").status_code == 204
+            assert client.request("LOCK", "a", content=LOCK).status_code == 200
+        assert (before / "a").stat().st_uid == uid
+        assert server.stop() == 0
+        server.start()
+        with server.client() as client:
+            assert client.put("a", content=b"2").status_code == 423
+        assert "Traceback" not in server.log.read_text()
+    finally:
+        server.close()
+
+
+LOCK = (
+    '<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype>'
+    "</lockinfo>"
+)
+
+
+# litmus is one of the packages that only the full run installs.
+@pytest.mark.engine
+def test_litmus_passes_whole(server: Server, tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["litmus", "-k", server.url, "alice", server.token],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    summaries = re.findall(
+        r"summary for `(\w+)': of (\d+) tests run: (\d+) passed, (\d+) failed", done.stdout
+    )
+    assert [(name, int(passed)) for name, _, passed, _ in summaries] == [
+        ("basic", 16), ("copymove", 13), ("props", 30), ("locks", 41), ("http", 4),
+    ], done.stdout  # fmt: skip
+    assert all(failed == "0" for *_, failed in summaries), done.stdout
+    assert "SKIPPED" not in done.stdout
+    assert done.returncode == 0
