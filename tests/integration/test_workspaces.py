@@ -202,12 +202,11 @@ def test_an_outage_of_half_a_minute_loses_nothing(node: Node) -> None:
 
 
 def test_a_machine_that_restarts_goes_on_where_it_was(node: Node) -> None:
+    others = random_file(node.mount("gus") / "small.bin", 1 << 16)
     expected = write_big(node, "gus")
-    others = random_file(node.data("gus") / "small.bin", 1 << 16)
-    time.sleep(1.2)  # rclone has queued it
     # everything dies at once, and the mounts with it
-    node.kill("agent")
     node.kill("dav")
+    node.kill("agent")
     subprocess.run(["pkill", "-KILL", "-f", f"rclone mount .*{node.state.folder}"], timeout=30)
     for path in mounts.below(node.state.folder):
         mounts.unmount(path, lazy=True)
