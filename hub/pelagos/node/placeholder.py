@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -41,3 +42,17 @@ def make(parent: Path, reason: str) -> None:
     # whoever reads it in a server is nobody's root
     target.chmod(0o555)
     parent.chmod(0o555)
+
+
+def remove(parent: Path) -> None:
+    """Take it away again, for somebody who is gone. A server that runs would never see a mount."""
+    target = parent / "data"
+    if mounts.is_mount(target):
+        return
+    for path in (target, parent):
+        if path.is_dir():
+            path.chmod(0o700)
+    (target / README).unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        target.rmdir()
+        parent.rmdir()

@@ -25,6 +25,7 @@ import httpx
 from pelagos.deployment import write_private
 from pelagos.sockets import unix_client
 
+EMBEDDED = "embedded"  # identity of a folder on our own server
 RC_TIMEOUT = 5.0  # seconds for one call
 _OBSCURE_TIMEOUT = 20
 _LOG_TAIL = 512 * 1024  # bytes of the log that are searched for reasons
@@ -57,8 +58,14 @@ class Remote:
 
     @property
     def vendor(self) -> str:
-        """rclone's dialect: how modification times travel."""
-        return "nextcloud" if "/remote.php/dav/files/" in self.url else "owncloud"
+        """rclone's dialect: how modification times and large files travel.
+
+        Ours keeps the times that ownCloud's header brings; of a server that is not known nothing
+        is assumed.
+        """
+        if "/remote.php/dav/files/" in self.url:
+            return "nextcloud"
+        return "owncloud" if self.identity == EMBEDDED else "other"
 
 
 @dataclass(frozen=True)

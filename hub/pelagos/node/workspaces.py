@@ -28,7 +28,7 @@ from pelagos.deployment import Deployment, mount_password, write_private
 from pelagos.errors import PelagosError, StorageError, VaultError
 from pelagos.node import mounts, placeholder
 from pelagos.node.probe import Space, probe
-from pelagos.node.rclone import Cached, Mount, Places, Remote, Upload, cached, remotes_in
+from pelagos.node.rclone import EMBEDDED, Cached, Mount, Places, Remote, Upload, cached, remotes_in
 from pelagos.settings import WorkspaceKind
 from pelagos.vault import Vault
 from pelagos.volumes import safe_name
@@ -307,6 +307,7 @@ class Workspace:
         """Nothing wanted, nothing waiting."""
         if self.deleted:
             self._set_aside()
+            placeholder.remove(self._parent)
         left = [file for file in self._cached() if file.dirty is not False]
         if left:
             # of another account, or damaged: a person may want it
@@ -340,7 +341,7 @@ class Workspace:
             key = self._deployment.state.secret("workspace-mount")
             password = mount_password(key, self.user)
             url = f"{self._deployment.dav_url}/{quote(self.user, safe='')}/"
-            return Remote("embedded", url, self.user, password), ""
+            return Remote(EMBEDDED, url, self.user, password), ""
         try:
             account = self._vault.get(self.user)
         except VaultError as error:

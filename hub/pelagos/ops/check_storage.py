@@ -234,6 +234,7 @@ def traces(run: Run) -> list[str]:
         "the dataspace": area,
         "the workspace's cache": layout.cache(run.user),
         "the view of the dataspace": layout.view(run.user),
+        "the folder of the mount": layout.mount_parent(run.user),
     }
     deadline = time.monotonic() + _GONE_SECONDS
     while any(path.exists() for path in places.values()) and time.monotonic() < deadline:
