@@ -25,7 +25,8 @@ def backup(
     state: StateOption = None,
     password_file: PasswordOption = None,
     wait: Annotated[
-        float, typer.Option(min=0, metavar="S", help="Wait for uploads to arrive. Default: 60 s.")
+        float,
+        typer.Option(min=0, metavar="S", help="Wait this many seconds for uploads to arrive."),
     ] = ops.WAIT_SECONDS,
     keep: Annotated[
         int | None,
