@@ -17,7 +17,14 @@ from pelagos.ops.report import Reporter
 from pelagos.settings import Settings
 
 # Program, and the Debian package that brings it.
-NEEDED = {"apache2": "apache2", "chromium": "chromium", "git": "git", "useradd": "passwd"}
+NEEDED = {
+    "apache2": "apache2",
+    "chromium": "chromium",
+    "fusermount3": "fuse3",
+    "git": "git",
+    "openssl": "openssl",
+    "useradd": "passwd",
+}
 _BENCHMARKS = ROOT / "tests" / "benchmarks"
 
 
