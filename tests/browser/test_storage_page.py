@@ -117,7 +117,7 @@ def test_a_person_sees_all_storage_and_what_waits(page: Page, embedded: Vre, sho
         workspace = page.get_by_role("region", name="Workspace")
         expect(workspace).to_contain_text("Connected, but some files are refused")
         expect(workspace).to_contain_text("3 files wait to be uploaded (45 MiB).")
-        expect(workspace).to_contain_text("4 tries; next in 95 s")
+        expect(workspace).to_contain_text("4 tries; next in 1 minute")
         mine = page.get_by_role("region", name="Yours: /dataspace/me")
         expect(mine).to_contain_text("run1/sst.nc")
         expect(mine).to_contain_text("(in 2 hours)")

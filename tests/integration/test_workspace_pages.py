@@ -90,6 +90,12 @@ def csrf(page: httpx.Response) -> str:
     return found[1]
 
 
+def told(page: httpx.Response) -> str:
+    """What the page says of the form that was sent."""
+    found = re.search(r'role="(?:alert|status)">([^<]+)<', page.text)
+    return found[1] if found else page.text
+
+
 def busy() -> dict[str, Any]:
     """A person with something in every place of the page."""
     status = storage_of_nobody()
@@ -146,6 +152,14 @@ def test_a_token_opens_the_api_if_it_has_the_scope(
     # a service is nobody with files
     reader = vre.state.secret("pelagos-dav")
     assert api(vre, "/api/status", reader).status_code == 403
+
+
+def test_who_signs_out_of_the_hub_is_out_of_the_page_too(vre: Vre, agent: PeopleAgent) -> None:
+    with Person(vre, "lea") as lea:
+        assert "Signed in as lea" in lea.client.get(PAGE).text
+        lea.client.get("/hub/logout")
+        until(lambda: "Signed in as" not in lea.client.get(PAGE).text, 15)
+        assert lea.client.get(PAGE).url.path == "/hub/login"
 
 
 def test_a_cookie_does_not_open_the_api(ada: Person, agent: PeopleAgent) -> None:
@@ -266,7 +280,7 @@ def test_an_account_elsewhere_is_tried_kept_encrypted_and_forgotten(
 
     wrong = enter("wrong-password")
     assert wrong.status_code == 400
-    assert "does not take this user name and password" in wrong.text
+    assert "does not take this user name and password" in told(wrong)
     assert f'value="{apache.user}"' in wrong.text
     assert "wrong-password" not in wrong.text
     assert vault.get("ada") is None
@@ -276,12 +290,11 @@ def test_an_account_elsewhere_is_tried_kept_encrypted_and_forgotten(
         down = enter(apache.password)
     finally:
         apache.start()
-    assert "refuses connections" in down.text
+    assert "refuses connections" in told(down)
     assert vault.get("ada") is None
 
     page = enter(apache.password)
-    assert page.status_code == 200, page.text
-    assert "took your account" in page.text
+    assert "took your account" in told(page)
     assert ("retry", "ada", None) in agent.asked
     kept = vault.get("ada")
     assert kept is not None
@@ -297,13 +310,13 @@ def test_an_account_elsewhere_is_tried_kept_encrypted_and_forgotten(
     stamp = vault.stamp("ada")
     apache.set_password("rotated")
     try:
-        assert "took your account" in enter("rotated").text
+        assert "took your account" in told(enter("rotated"))
     finally:
         apache.set_password(apache.password)
     assert vault.stamp("ada") != stamp
 
     gone = ada.client.post(f"{PAGE}account/forget", data={"csrf": token})
-    assert "is forgotten" in gone.text
+    assert "is forgotten" in told(gone)
     assert vault.get("ada") is None
 
 

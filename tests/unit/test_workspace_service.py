@@ -46,6 +46,17 @@ def routes(deployment: Deployment) -> Iterator[tuple[str, str]]:
             yield from ((method, route.path) for method in route.methods)
 
 
+def test_each_route_for_programs_has_a_heading(deployment: Deployment, root: Path) -> None:
+    page = (root / "docs" / "reference" / "workspace-api.md").read_text()
+    programs = [
+        f"{method} {path}"
+        for method, path in routes(deployment)
+        if path.endswith(("/health", "/metrics")) or "/api/" in path
+    ]
+    assert len(programs) == 6
+    assert [call for call in programs if f"\n## `{call}`\n" not in page] == []
+
+
 async def test_every_route_but_two_refuses_a_stranger(
     client: httpx.AsyncClient, deployment: Deployment
 ) -> None:
@@ -195,7 +206,9 @@ def test_a_user_name_never_chooses_the_host() -> None:
 
 
 def test_the_folder_of_passwords_is_closed(deployment: Deployment) -> None:
+    vault_folder(deployment).mkdir(parents=True, mode=0o755)
     prepare_folder(deployment)
+    assert deployment.state.storage.stat().st_mode & 0o777 == 0o700
     assert vault_folder(deployment).stat().st_mode & 0o777 == 0o700
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from pelagos_client import folders, service
 
+__all__ = ["Refused", "Status", "path", "shared", "status"]
+
 
 @dataclass(frozen=True)
 class Refused:

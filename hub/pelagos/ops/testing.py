@@ -31,6 +31,8 @@ NEEDED = {
     "unshare": "util-linux",
     "useradd": "passwd",
 }
+    "useradd": "passwd",
+}
 _BENCHMARKS = ROOT / "tests" / "benchmarks"
 
 

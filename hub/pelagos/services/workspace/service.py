@@ -66,19 +66,22 @@ def vault_folder(deployment: Deployment) -> Path:
 
 
 def prepare_folder(deployment: Deployment) -> None:
-    """Make the folder of the vault; as root also the account's, with what an earlier run left."""
+    """Make the folder of the vault, closed; as root also the account's, with what is in it."""
     folder = vault_folder(deployment)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if os.geteuid() != 0 or not deployment.facts.as_account:
-        return
-    uid, gid = accounts.ids()
+    folder.mkdir(parents=True, exist_ok=True)
+    owner = None
+    if os.geteuid() == 0 and deployment.facts.as_account:
+        owner = accounts.ids()
     for path in (deployment.state.storage, folder, *folder.iterdir()):
         # by descriptor: the account may write here, and must not lead root elsewhere
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             found = os.fstat(descriptor)
-            if stat.S_ISDIR(found.st_mode) or found.st_nlink == 1:
-                os.fchown(descriptor, uid, gid)
+            directory = stat.S_ISDIR(found.st_mode)
+            if directory:
+                os.fchmod(descriptor, 0o700)
+            if owner is not None and (directory or found.st_nlink == 1):
+                os.fchown(descriptor, *owner)
         finally:
             os.close(descriptor)
 
@@ -87,6 +90,7 @@ def main() -> None:
     """Serve the VRE whose state folder stands in PELAGOS_STATE."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    os.umask(0o077)
     deployment = Deployment.load(default_state())
     prepare_folder(deployment)
     app = make_app(deployment)

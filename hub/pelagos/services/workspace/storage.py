@@ -7,7 +7,6 @@ import datetime
 import logging
 import time
 from contextlib import suppress
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 from fastapi import Request
@@ -20,7 +19,7 @@ from pelagos.services.web import CSRF_FIELD, Guard, caller, public_origin
 from pelagos.services.workspace import elsewhere
 from pelagos.services.workspace.agent import Agent, AgentRefusal, PersonStatus
 from pelagos.settings import Workspace, WorkspaceKind
-from pelagos.units import format_bytes, format_seconds
+from pelagos.units import format_bytes
 from pelagos.vault import Account, Vault
 
 logger = logging.getLogger(__name__)
@@ -28,7 +27,7 @@ logger = logging.getLogger(__name__)
 _CHECKS = 8  # accounts that are tried at once
 DONE = {
     "retried": "Trying again. This page shows how it goes.",
-    "kept": "The other server took your account. Your workspace is being connected.",
+    "kept": "The other server took your account. Your workspace is there from now on.",
     "forgotten": "Your account on the other server is forgotten.",
 }
 
@@ -48,7 +47,7 @@ class StoragePage:
         self.pages, self.agent, self.prefix = pages, agent, prefix
         self._guard, self._vault, self._workspace = guard, vault, workspace
         self._checks = asyncio.Semaphore(_CHECKS)
-        pages.filters.update(bytes=format_bytes, duration=_duration, moment=_moment)
+        pages.filters.update(bytes=format_bytes, about=about, moment=_moment)
 
     @property
     def elsewhere(self) -> bool:
@@ -125,10 +124,6 @@ class StoragePage:
         except VaultError as error:
             logger.error("%s", error.sentence)
             return None, "The account kept for you can't be read. Enter it again."
-
-
-def _duration(seconds: Any) -> str:
-    return format_seconds(max(0, round(float(seconds))))
 
 
 def _moment(when: float) -> str:

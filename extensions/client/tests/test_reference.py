@@ -1,0 +1,19 @@
+"""Every function and error has its word in the reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pelagos_client.errors
+from pelagos_client import dataspace, workspace
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "client.md"
+
+
+def test_the_reference_names_everything() -> None:
+    page = PAGE.read_text()
+    calls = [f"dataspace.{name}(" for name in dataspace.__all__ if name.islower()]
+    calls += [f"workspace.{name}(" for name in workspace.__all__ if name.islower()]
+    errors = [name for name, e in vars(pelagos_client.errors).items() if isinstance(e, type)]
+    assert len(calls) > 8
+    assert [word for word in [*calls, *errors] if word not in page] == []
