@@ -47,7 +47,8 @@ def vre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vre]:
 def start(vre: Vre, user: str, image: str = "base") -> None:
     """A person with a running server and a mounted workspace."""
     with vre.api() as hub:
-        hub.call("POST", f"/users/{user}")
+        if hub.call("GET", f"/users/{user}", missing_ok=True) is None:
+            hub.call("POST", f"/users/{user}")
         hub.call("POST", f"/users/{user}/server", {"image": image})
         until(lambda: hub.call("GET", f"/users/{user}")["servers"][""]["ready"], 90)
 
