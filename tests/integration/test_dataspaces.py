@@ -55,8 +55,9 @@ class Node:
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Node]:
-    """A node with an image per owner."""
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
+    """A node with an image per owner, on a disk that counts as large enough."""
+    monkeypatch.setattr("pelagos.node.dataspaces._LOW", 0)
     node = Node(tmp_path / "state")
     try:
         yield node
@@ -414,6 +415,13 @@ def test_a_server_reads_in_its_view_what_goes_next(node: Node) -> None:
     assert [file.path for file in lab.next] == ["soon.nc"]
     assert lab.expires_after == node.settings.storage.dataspace.virtual_lab_expiry
     assert as_user(node.view("anna"), "rm -f expiry.json").returncode != 0
+
+
+def test_a_disk_that_is_nearly_full_is_told(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.spaces.ensure("anna", [])
+    assert node.spaces.areas("anna")[0].reason == ""
+    monkeypatch.setattr("pelagos.node.dataspaces._LOW", 1.0)
+    assert "nearly full" in node.spaces.areas("anna")[0].reason
 
 
 def test_pins_of_unknown_areas_and_paths_are_refused(node: Node) -> None:

@@ -337,6 +337,24 @@ def test_a_write_with_a_faked_time_right_before_the_lease_is_seen(
     assert path.read_text() == "new text"
 
 
+def test_who_waits_for_the_lease_does_not_end_the_sweep(area: Swept, during: Callable) -> None:
+    path = area.old("file", "old text")
+    code = "import sys; print('opening', flush=True); open(sys.argv[1], 'a').write('more')"
+    waiting: list[subprocess.Popen[bytes]] = []
+
+    def open_it() -> None:
+        writer = subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE)
+        waiting.append(writer)
+        until(lambda: "BREAKING" in Path("/proc/locks").read_text(), 20, "nobody waits")
+
+    during("rename", open_it)
+    report = area.sweep()
+    with waiting[0] as writer:
+        assert writer.wait(20) == 0
+    assert report.put_back == 1
+    assert path.read_text() == "old textmore"
+
+
 def test_who_opens_a_file_as_it_goes_keeps_it(area: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
     """An opener that found the file before the rename has it, in the trash, after the lease."""
     path = area.old("dir/file", "old text")
@@ -389,6 +407,29 @@ def test_a_file_that_comes_back_does_not_replace_a_new_one(
     os.close(finder)
     assert path.read_text() == "newer text"
     assert (area.files / "file.kept-1").read_text() == "late text"
+
+
+@pytest.mark.parametrize("instead", ["file", "link"])
+def test_a_file_whose_folder_became_something_else_comes_back_at_the_top(
+    area: Swept, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, instead: str
+) -> None:
+    path = area.old("dir/file", "old text")
+    finder = os.open(path, os.O_PATH)
+
+    def write(seconds: float) -> None:
+        with open(f"/proc/self/fd/{finder}", "w") as file:
+            file.write("new text")
+        path.parent.rmdir()
+        if instead == "file":
+            path.parent.write_text("no folder")
+        else:
+            path.parent.symlink_to(tmp_path)
+
+    monkeypatch.setattr("pelagos.node.sweep.time.sleep", write)
+    area.sweep()
+    os.close(finder)
+    assert (area.files / "file").read_text() == "new text"
+    assert not (tmp_path / "file").exists()
 
 
 @pytest.mark.parametrize("journal", ["kept", "lost"])

@@ -64,9 +64,12 @@ def test_projects_of_xfs_are_given_once_and_kept(tmp_path: Path) -> None:
     backend = xfs.XfsBackend(tmp_path, xfs.Owner())
     anna, bert = (Place(tmp_path / "users" / name) for name in ("anna", "bert"))
     numbers = [backend._number(place) for place in (anna, bert, anna)]
-    assert numbers == [xfs.FIRST_PROJECT, xfs.FIRST_PROJECT + 1, xfs.FIRST_PROJECT]
+    first = xfs.first_project(tmp_path)
+    assert numbers == [first, first + 1, first]
+    assert 2**30 <= first < 2**31
+    assert first != xfs.first_project(tmp_path / "another")
     again = xfs.XfsBackend(tmp_path, xfs.Owner())
-    assert again._number(bert) == xfs.FIRST_PROJECT + 1
+    assert again._number(bert) == first + 1
     (tmp_path / "projects.json").write_text("{half")
     with pytest.raises(StorageError, match="can't be read"):
         again._number(anna)

@@ -9,7 +9,6 @@ anew while its owner exists, or such servers would keep the old one.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import logging
 import os
@@ -23,7 +22,7 @@ from pathlib import Path
 
 from pelagos.errors import StorageError
 from pelagos.layout import Area, AreaKind, Layout
-from pelagos.node import mounts
+from pelagos.node import mounts, views
 from pelagos.node.areas import Backend, Choice, Owner, Place, Usage, backends, choose, kind_of
 from pelagos.node.areas.base import make_private
 from pelagos.node.areas.directory import DirectoryBackend
@@ -40,9 +39,9 @@ from pelagos.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-README = "README.txt"
 _ME = "me"
 _POOL = AreaKind.POOL.value
+_LOW = 0.02  # of the disk: with less left, images get write errors soon
 _VIRTUAL_LAB = re.compile(r"[a-z][a-z0-9-]{1,38}[a-z0-9]")
 
 
@@ -122,9 +121,10 @@ class Dataspaces:
                 self._show(view, name, area)
             for name in self._shown(view):
                 if name not in wanted:
-                    _hide(view / name)
+                    views.hide(view / name)
             if not (view / EXPIRY_FILE).exists():
-                tell_view(self._layout, view)
+                with contextlib.suppress(StorageError):  # the sweeper writes it again and again
+                    tell_view(self._layout, view)
 
     def areas(self, user: str) -> list[AreaStatus]:
         """The areas in the person's view, `me` first and the pool last."""
@@ -144,9 +144,20 @@ class Dataspaces:
                 found[name] = self._backend(place).usage(place, self._quota(kind))
         return found
 
+<<<<<<< HEAD
     def swept(self) -> Totals:
         """What the sweeper has counted."""
         return read_totals(self._files.totals)
+=======
+    @property
+    def disk_is_low(self) -> bool:
+        """Whether the disk below all areas is nearly full, which harms everybody."""
+        try:
+            found = os.statvfs(self._layout.dataspaces)
+        except OSError:
+            return False
+        return found.f_bavail < found.f_blocks * _LOW
+>>>>>>> dataspace
 
     def pin(self, user: str, area_name: str, path: str, until: float) -> None:
         """Keep a file or folder of the area that the person sees as `area_name` until then.
@@ -175,7 +186,7 @@ class Dataspaces:
         view = self._layout.view(user)
         with self._locked(f"view {view.name}"):
             for name in self._shown(view):
-                _hide(view / name)
+                views.hide(view / name)
             with contextlib.suppress(FileNotFoundError):
                 (view / EXPIRY_FILE).unlink(missing_ok=True)
                 view.rmdir()
@@ -188,7 +199,7 @@ class Dataspaces:
             for view in root.iterdir():
                 with self._locked(f"view {view.name}"):
                     if (view / name).is_dir() and _VIRTUAL_LAB.fullmatch(name):
-                        _hide(view / name)
+                        views.hide(view / name)
         self._remove(Area(AreaKind.VIRTUAL_LABS, name))
 
     def recover(self) -> None:
@@ -206,6 +217,8 @@ class Dataspaces:
                     except (StorageError, OSError) as error:
                         logger.error("%s: %s", place.folder, error)
         for view in sorted((self._layout.state / "views").iterdir()):
+            if not view.is_dir():
+                continue
             with self._locked(f"view {view.name}"):
                 for name in self._shown(view):
                     self._show_again(view, name)
@@ -213,8 +226,8 @@ class Dataspaces:
     def close_all(self) -> None:
         """Unmount every view and image. Nothing is lost; `recover` or `ensure` mount again."""
         os.sync()  # what a server still holds open is on the disk too
-        views = self._layout.state / "views"
-        for point in mounts.below(views) if views.exists() else []:
+        root = self._layout.state / "views"
+        for point in mounts.below(root) if root.exists() else []:
             mounts.unmount(point, lazy=True)
         for _, _, place in list(areas_on_disk(self._layout)):
             self._backend(place).detach(place)
@@ -226,15 +239,16 @@ class Dataspaces:
             if self._prepared:
                 return
             make_private(self._files.folder)
-            make_private(self._layout.dataspaces, 0o711)
+            if not self._layout.dataspaces.exists():  # else it is the operator's
+                make_private(self._layout.dataspaces, 0o711)
             for kind in (AreaKind.USERS, AreaKind.VIRTUAL_LABS):
                 make_private(self._layout.dataspaces / kind.value)
             pool = self._layout.area(Area(AreaKind.POOL))
             if not pool.exists():  # whose it is, the service that fills it may decide
                 make_private(pool, 0o755)
-            views = self._layout.state / "views"
-            make_private(views, 0o711)
-            mounts.shared(views)
+            root = self._layout.state / "views"
+            make_private(root, 0o711)
+            mounts.shared(root)
             self._prepared = True
 
     @contextlib.contextmanager
@@ -275,9 +289,9 @@ class Dataspaces:
             source = self._make(area)
             point = view / name
             read_only = area.kind is AreaKind.POOL
-            if not _shows(source, point, read_only):
+            if not views.shows(source, point, read_only):
                 mounts.unmount(point, lazy=True)  # another area, or one that died
-                _make_point(point)
+                views.make_point(point)
                 mounts.bind(source, point, read_only=read_only)
             self._failures.pop((view.name, name), None)
         except (StorageError, OSError) as error:
@@ -285,7 +299,7 @@ class Dataspaces:
             logger.error("%s in the view %s: %s", area.folder, view.name, reason)
             self._failures[view.name, name] = reason
             with contextlib.suppress(StorageError, OSError):
-                _leave_note(view / name, reason)
+                views.leave_note(view / name, reason)
 
     def _show_again(self, view: Path, name: str) -> None:
         """Mount what a view had, after a restart, when only its folder's name is known."""
@@ -297,9 +311,9 @@ class Dataspaces:
             source = Place(self._layout.area(Area(AreaKind.VIRTUAL_LABS, name))).files
         point = view / name
         try:
-            if source.is_dir() and not _shows(source, point, name == _POOL):
+            if source.is_dir() and not views.shows(source, point, name == _POOL):
                 mounts.unmount(point, lazy=True)
-                _make_point(point)
+                views.make_point(point)
                 mounts.bind(source, point, read_only=name == _POOL)
         except (StorageError, OSError) as error:
             logger.error("%s: %s", point, error)
@@ -340,6 +354,8 @@ class Dataspaces:
                 usage = self._backend(place).usage(place, quota)
         except StorageError as error:
             state, reason = AreaState.UNAVAILABLE, error.sentence
+        if not reason and self.disk_is_low:
+            reason = "The machine's disk is nearly full: writing may fail. Delete what you can."
         expiry = {}
         with contextlib.suppress(OSError, ValueError):
             expiry = json.loads(self._files.expiry(area.folder).read_text())
@@ -355,45 +371,3 @@ class Dataspaces:
             due_bytes=expiry.get("due_bytes", 0),
             next=[NextFile(**item) for item in expiry.get("next", [])],
         )
-
-
-def _shows(source: Path, point: Path, read_only: bool) -> bool:
-    """Whether the area is what is mounted at `point`: a few system calls, no table of mounts."""
-    try:
-        return mounts.same(source, point) and (
-            bool(os.statvfs(point).f_flag & os.ST_RDONLY) == read_only
-        )
-    except OSError:
-        return False
-
-
-def _make_point(point: Path) -> None:
-    """An empty folder to mount on; a note from when that failed goes. Raises StorageError."""
-    make_private(point, 0o555)
-    (point / README).unlink(missing_ok=True)
-
-
-def _leave_note(point: Path, reason: str) -> None:
-    """In place of an area: a folder that nobody can write, with the reason."""
-    if mounts.is_mount(point):
-        mounts.unmount(point, lazy=True)
-    make_private(point, 0o555)
-    note = point / README
-    text = (
-        f"This part of the dataspace can't be used now: {reason}\n"
-        "It is tried again at each start of a server, and appears here by itself.\n"
-    )
-    note.unlink(missing_ok=True)
-    note.write_text(text)
-    note.chmod(0o444)
-
-
-def _hide(point: Path) -> None:
-    """Take an area out of a view. Raises StorageError."""
-    mounts.unmount(point, lazy=True)
-    try:
-        (point / README).unlink(missing_ok=True)
-        point.rmdir()
-    except OSError as error:
-        if error.errno != errno.ENOENT:
-            raise StorageError(f"{point} can't be removed: {error.strerror}.") from error

@@ -6,6 +6,7 @@ it. The agent writes, the sweep reads.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -144,7 +145,8 @@ def write_json(path: Path, value: object, mode: int = 0o600, scratch: Path | Non
 
     `scratch`: a folder of the same file system for the unfinished file, if not its own folder.
     """
-    part = (scratch or path.parent) / f".{path.parent.name}.{path.name}.part"
+    # agent and sweeper may write the same file
+    part = (scratch or path.parent) / f".{path.parent.name}.{path.name}.{os.getpid()}.part"
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         part.unlink(missing_ok=True)
@@ -153,6 +155,8 @@ def write_json(path: Path, value: object, mode: int = 0o600, scratch: Path | Non
             os.fchmod(file.fileno(), mode)  # whatever the umask
         part.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise StorageError(
             f"{path} can't be written: {error.strerror}.", "See the disk below it."
         ) from error

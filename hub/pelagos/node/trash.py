@@ -35,9 +35,6 @@ _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOATIM
 OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _libc = ctypes.CDLL(None, use_errno=True)
 
-# a lease that somebody waits for sends SIGIO, which would end this process
-signal.signal(signal.SIGIO, signal.SIG_IGN)
-
 
 class Outcome(enum.Enum):
     """What became of an old file."""
@@ -232,7 +229,12 @@ class Trash:
                     return
                 except FileNotFoundError:
                     pass  # the folder itself is gone: make it again
-            parent = stack.enter_context(self._folder(above))
+            try:
+                parent = stack.enter_context(self._folder(above))
+            except OSError as error:
+                # a folder of its path is a file or a link by now
+                logger.info("%s goes back to the top of its area: %s", path, error)
+                parent = self._files
             self._rename_back(name, parent, leaf)
 
     def _rename_back(self, name: str, folder: int, leaf: str) -> None:
@@ -273,6 +275,8 @@ def _leased(name: str, folder: int) -> Iterator[int]:
             raise FileNotFoundError(errno.ENOENT, "it is no file any more", name) from error
         raise
     try:
+        # when somebody waits for the lease: the default, SIGIO, would end this process
+        fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
         yield file
     finally:

@@ -31,8 +31,6 @@ NEEDED = {
     "unshare": "util-linux",
     "useradd": "passwd",
 }
-    "useradd": "passwd",
-}
 _BENCHMARKS = ROOT / "tests" / "benchmarks"
 
 

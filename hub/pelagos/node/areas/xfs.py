@@ -1,8 +1,8 @@
 """XFS project quota: folders of one file system, each a project with a limit of its own.
 
-xfs_quota(8), "project quota". Numbers of projects are ours, kept in a file beside the areas; they
-begin high, so that they don't meet those in an operator's /etc/projid. statvfs(2) on a folder that
-hands its project down answers with the project's limit and usage, so measuring costs nothing.
+xfs_quota(8), "project quota". Numbers of projects are ours, kept in a file beside the areas.
+statvfs(2) on a folder that hands its project down answers with the project's limit and usage, so
+measuring costs nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import zlib
 from pathlib import Path
 
 from pelagos.errors import StorageError
@@ -17,7 +18,6 @@ from pelagos.node import mounts
 from pelagos.node.areas.base import Owner, Place, Usage, make_private, prepare, remove_tree, run
 from pelagos.settings import QuotaKind
 
-FIRST_PROJECT = 1_700_000_000
 _REGISTER = "projects.json"
 _KIB = 1024
 _BLOCK = 65536  # bytes, the largest of an XFS
@@ -96,7 +96,7 @@ class XfsBackend:
             known = self._read()
             key = self._key(place)
             if key not in known:
-                known[key] = max(known.values(), default=FIRST_PROJECT - 1) + 1
+                known[key] = max(known.values(), default=first_project(self._root) - 1) + 1
                 self._write(known)
             return known[key]
 
@@ -125,6 +125,15 @@ def _total(place: Place) -> int:
     """The limit that bears on the area, in whole blocks; the size of the disk if none does."""
     found = os.statvfs(place.files)
     return found.f_blocks * found.f_frsize
+
+
+def first_project(root: Path) -> int:
+    """Where the numbers of the areas in `root` begin.
+
+    High, away from those in an operator's /etc/projid; and 65,536 of their own for each of
+    several VREs on one XFS.
+    """
+    return 2**30 + zlib.crc32(os.fsencode(root)) % 2**14 * 2**16
 
 
 def project_command(point: Path, folder: Path, number: int) -> list[str]:
