@@ -144,11 +144,10 @@ class Dataspaces:
                 found[name] = self._backend(place).usage(place, self._quota(kind))
         return found
 
-<<<<<<< HEAD
     def swept(self) -> Totals:
         """What the sweeper has counted."""
         return read_totals(self._files.totals)
-=======
+
     @property
     def disk_is_low(self) -> bool:
         """Whether the disk below all areas is nearly full, which harms everybody."""
@@ -157,7 +156,6 @@ class Dataspaces:
         except OSError:
             return False
         return found.f_bavail < found.f_blocks * _LOW
->>>>>>> dataspace
 
     def pin(self, user: str, area_name: str, path: str, until: float) -> None:
         """Keep a file or folder of the area that the person sees as `area_name` until then.
