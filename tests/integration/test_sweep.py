@@ -80,6 +80,18 @@ def area(tmp_path: Path) -> Iterator[Swept]:
             mounts.unmount(point, lazy=True)
 
 
+@pytest.fixture(autouse=True)
+def times_of_tests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are as old as tests make them: nobody can set the time of arrival."""
+    if "real_times" not in request.fixturenames:
+        monkeypatch.setattr("pelagos.node.sweep.arrived_at", lambda found: found.st_mtime)
+
+
+@pytest.fixture
+def real_times() -> None:
+    """Files arrive when the test makes them."""
+
+
 @pytest.fixture
 def during(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[], object]], None]:
     """Do something right before the first (or a later) call of a system call, such as rename."""
@@ -116,14 +128,32 @@ def test_with_no_expiry_everything_stays(area: Swept) -> None:
     assert report.next == []
 
 
-def test_the_ctime_and_the_atime_keep_nothing(area: Swept) -> None:
+def test_reading_keeps_nothing(area: Swept) -> None:
     path = area.old("old")
-    path.chmod(0o600)
     os.utime(path, (time.time(), path.stat().st_mtime))
     area.sweep()
     assert area.left == []
 
 
+@pytest.mark.usefixtures("real_times")
+def test_a_file_that_arrives_with_an_old_time_stays_until_its_own_time(area: Swept) -> None:
+    path = area.old("woa18.nc", days=3000)
+    report = area.sweep()
+    assert area.left == ["woa18.nc"]
+    assert report.next[0][0] == pytest.approx(path.stat().st_ctime + DAY, abs=2)
+    until(lambda: area.sweep(1).swept_files, 20, "it is still there")
+
+
+@pytest.mark.usefixtures("real_times")
+def test_a_file_that_is_marked_goes_at_once(area: Swept) -> None:
+    marked = area.old("marked")
+    os.utime(marked, (0, 0))
+    area.old("other", days=3000)
+    area.sweep()
+    assert area.left == ["other"]
+
+
+@pytest.mark.usefixtures("real_times")
 def test_a_time_in_the_future_does_not_keep_a_file_for_ever(area: Swept) -> None:
     path = area.old("future", days=-1000)
     assert area.sweep().next[0][0] == pytest.approx(path.stat().st_ctime + DAY, abs=2)

@@ -16,10 +16,14 @@ from typing import Any
 
 from jupyterhub.spawner import SimpleLocalProcessSpawner, set_user_setuid
 
+from pelagos import accounts
 from pelagos.accounts import ACCOUNT
 from pelagos.backends.base import HOME, SCRATCH, ServerMixin, ServerSpec, Stage, StartError
 from pelagos.deployment import ROOT, Deployment
+from pelagos.errors import StorageError
 from pelagos.layout import Area, AreaKind
+from pelagos.node.areas import Owner, Place
+from pelagos.node.areas.directory import DirectoryBackend
 from pelagos.settings import WorkspaceKind
 from pelagos.virtual_labs import virtual_labs_of
 from pelagos.volumes import safe_name
@@ -43,10 +47,17 @@ def link_storage(deployment: Deployment, owner: str, virtual_labs: list[str]) ->
     What is in a link's place already stays.
     """
     layout, home = deployment.layout, home_of(deployment, owner)
-    links = {home / "dataspace" / "pool": layout.area(Area(AreaKind.POOL))}
-    links[home / "dataspace" / "me"] = layout.area(Area(AreaKind.USERS, owner))
-    for name in virtual_labs:
-        links[home / "dataspace" / name] = layout.area(Area(AreaKind.VIRTUAL_LABS, name))
+    pool = layout.area(Area(AreaKind.POOL))
+    links = {home / "dataspace" / "pool": pool}
+    areas = {"me": Area(AreaKind.USERS, owner)}
+    areas |= {name: Area(AreaKind.VIRTUAL_LABS, name) for name in virtual_labs}
+    backend = DirectoryBackend(Owner(*accounts.ids()))
+    for name, area in areas.items():
+        place = Place(layout.area(area))
+        backend.make(place, 0)
+        for folder in (place.folder, place.folder.parent, layout.dataspaces):
+            folder.chmod(0o711)  # the account passes through
+        links[home / "dataspace" / name] = place.files
     if deployment.settings.storage.workspace.kind is WorkspaceKind.EMBEDDED:
         links[home / "workspace"] = layout.user_workspace(owner)
         for name in virtual_labs:
@@ -104,12 +115,10 @@ class PelagosProcessSpawner(ServerMixin, SimpleLocalProcessSpawner):  # type: ig
         labs = [lab.name for lab in virtual_labs_of(self.deployment.settings, self.groups())]
         try:
             link_storage(self.deployment, spec.owner, labs)
-        except OSError as error:
+        except (OSError, StorageError) as error:
             # a server without storage is better than none
             logger.warning("The storage of %r can't be made: %s", spec.owner, error)
-            self.report(
-                Stage.STORAGE_READY, f"Your server starts without storage: {error.strerror}"
-            )
+            self.report(Stage.STORAGE_READY, f"Your server starts without storage: {error}")
         tutorials = home / "tutorials"
         if not tutorials.exists():
             shutil.copytree(ROOT / "notebooks" / "tutorials", tutorials)

@@ -1,9 +1,7 @@
 """One sweep of one area: what is older than its expiry goes, and what goes next is found.
 
-The age of a file counts from the last change of its content, the mtime. The atime would let a
-backup or a search keep everything; the ctime is renewed by chmod and rename, which is why
-systemd-tmpfiles, which takes the newest of all three, deletes next to nothing. A mtime in the
-future would keep a file for ever: such a file counts from its ctime, which nobody can set.
+The age of a file counts from its last change or its arrival, whichever is later: see `changed_at`.
+The atime would let a backup or a search keep everything.
 
 No path is ever followed: each folder is opened from the one above it, without links, and a folder
 of another file system is left alone. A mount of the same file system is safe too, because a file
@@ -29,6 +27,7 @@ from pelagos.node.trash import OPEN_FOLDER, Outcome, Settled, Trash, TrashFullEr
 logger = logging.getLogger(__name__)
 
 SETTLE = 2.0  # seconds in the trash: far more than between finding a file and opening it
+MARKED = 1.0  # unix seconds: a file of the first second of 1970 may go now
 _DAY = 86400
 _NEXT = 20  # files that are named beforehand
 _DEEPEST = 64  # folders open at once; deeper ones are opened anew from the top
@@ -73,9 +72,21 @@ class Report:
         }
 
 
+def arrived_at(found: os.stat_result) -> float:
+    """When a file last got here, was renamed, or was changed (unix seconds); nobody can set it."""
+    return found.st_ctime
+
+
 def changed_at(found: os.stat_result, now: float) -> float:
-    """When a file's content last changed (unix seconds), with future times made sane."""
-    return found.st_mtime if found.st_mtime <= now else min(found.st_ctime, now)
+    """When a file last changed, in unix seconds, or arrived, if that was later.
+
+    tar, wget, rclone and `cp -p` bring files whose modification time is years ago: they must not go
+    at the next sweep. The first second of 1970 is the mark of a file that may go now.
+    """
+    if found.st_mtime < MARKED:
+        return found.st_mtime
+    changed = found.st_mtime if found.st_mtime <= now else 0.0
+    return min(max(changed, arrived_at(found)), now)
 
 
 def sweep_area(
@@ -174,9 +185,7 @@ class _Walk:
                     found = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
-                changed = found.st_mtime
-                if changed > now:
-                    changed = changed_at(found, now)
+                changed = changed_at(found, now)
                 size = found.st_blocks * 512
                 report.files += 1
                 report.used += size

@@ -139,10 +139,10 @@ def programs(deployment: Deployment) -> list[Program]:
         # uploads under way get time to end
         dav = Program("dav", [*module, "pelagos.services.dav"], 15, own, stop_seconds=30)
         storage.insert(0, dav)
-    if facts.backend is not BackendKind.DOCKER:
-        return [*storage, proxy, hub, culler]
-    agent = Program("agent", [*module, "pelagos.node.agent"], 10, own)
     sweeper = Program("sweeper", [*module, "pelagos.node.sweeper"], 40, own)
+    if facts.backend is not BackendKind.DOCKER:
+        return [*storage, proxy, hub, culler, sweeper]
+    agent = Program("agent", [*module, "pelagos.node.agent"], 10, own)
     reconciler = Program("reconciler", [*module, "pelagos.services.reconciler"], 40, own)
     return [agent, *storage, proxy, hub, culler, sweeper, reconciler]
 

@@ -102,7 +102,8 @@ class Backend(Protocol):
 def prepare(place: Place, owner: Owner) -> None:
     """The two folders of an area, once what holds them is there. Raises StorageError."""
     try:
-        for folder, uid, gid in ((place.files, owner.uid, owner.gid), (place.trash, 0, 0)):
+        own = os.geteuid(), os.getegid()
+        for folder, uid, gid in ((place.files, owner.uid, owner.gid), (place.trash, *own)):
             if not folder.exists():
                 folder.mkdir(mode=0o700)
             found = folder.lstat()
