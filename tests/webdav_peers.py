@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -60,11 +63,23 @@ _NEEDED = (
 )  # fmt: skip
 
 
-def reachable(folder: Path) -> Path:
-    """`folder`, below which another account can go: pytest closes its own folders."""
-    for closed in (folder, *folder.parents[:2]):
-        closed.chmod(closed.stat().st_mode | 0o011)
-    return folder
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that other accounts can pass through, removed at the end.
+
+    Not below pytest's own, which each session of pytest closes to others when it begins.
+    """
+    with tempfile.TemporaryDirectory(prefix="pelagos-test-", dir="/var/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+
+
+@contextlib.contextmanager
+def apache_server(*, tls: bool = False) -> Iterator[Apache]:
+    """A running Apache in a folder of its own."""
+    with open_folder() as folder, Apache(folder, tls=tls) as server:
+        yield server
 
 
 class Apache:

@@ -13,7 +13,7 @@ from pelagos.deployment import WORKSPACE_PATH
 from playwright.sync_api import Page, expect
 from stand_ins import PeopleAgent, storage_of_nobody, workspace_service
 from support import Vre
-from webdav_peers import Apache, reachable
+from webdav_peers import Apache, apache_server
 
 Shot = Callable[[Page, str], None]
 GIB = 2**30
@@ -30,8 +30,8 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vre]:
 
 
 @pytest.fixture(scope="module")
-def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apache]:
-    with Apache(reachable(tmp_path_factory.mktemp("apache"))) as server:
+def apache() -> Iterator[Apache]:
+    with apache_server() as server:
         yield server
 
 
@@ -185,6 +185,7 @@ def test_it_works_without_scripts(page: Page, embedded: Vre) -> None:
 
 
 def test_without_the_agent_the_page_says_so(page: Page, embedded: Vre, shot: Shot) -> None:
+    embedded.deployment.people_socket.unlink(missing_ok=True)  # nobody listens there
     phone(page)
     open_page(page, embedded, "dora")
     expect(page.get_by_text("The node agent, which looks after storage")).to_be_visible()

@@ -6,21 +6,20 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from pelagos.errors import AccountError
 from pelagos.services.workspace import elsewhere
 from pelagos.vault import Account
 from support import free_port
-from webdav_peers import Apache, reachable
+from webdav_peers import Apache, apache_server
 
 pytestmark = pytest.mark.engine  # installs Apache
 
 
 @pytest.fixture(scope="module")
-def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apache]:
-    with Apache(reachable(tmp_path_factory.mktemp("apache"))) as server:
+def apache() -> Iterator[Apache]:
+    with apache_server() as server:
         yield server
 
 
@@ -84,9 +83,9 @@ def test_a_name_that_nobody_has_is_said_so() -> None:
 
 
 def test_only_a_certificate_that_this_machine_trusts_is_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with Apache(reachable(tmp_path), tls=True) as server:
+    with apache_server(tls=True) as server:
         assert "certificate" in refusal(of(server))
         monkeypatch.setenv("SSL_CERT_FILE", str(server.root / "cert.pem"))
         elsewhere.check(of(server))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pelagos.deployment import ROOT
 from support import until
-from webdav_peers import Apache, reachable
+from webdav_peers import Apache, apache_server
 
 sys.path.insert(0, str(ROOT / "extensions" / "client"))
 
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.engine  # needs root and FUSE
 
 
 @pytest.fixture(scope="module")
-def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apache]:
-    with Apache(reachable(tmp_path_factory.mktemp("apache"))) as server:
+def apache() -> Iterator[Apache]:
+    with apache_server() as server:
         yield server
 
 

@@ -14,7 +14,7 @@ from pelagos.services.workspace.service import STORAGE_KEY, vault_folder
 from pelagos.vault import Vault
 from stand_ins import PeopleAgent, storage_of_nobody, workspace_service
 from support import Person, Vre, until
-from webdav_peers import Apache, reachable
+from webdav_peers import Apache, apache_server, open_folder
 
 pytestmark = pytest.mark.engine
 
@@ -23,24 +23,25 @@ PAGE = f"{WORKSPACE_PATH}/"
 
 
 @pytest.fixture(scope="module")
-def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apache]:
-    with Apache(reachable(tmp_path_factory.mktemp("apache"))) as server:
+def apache() -> Iterator[Apache]:
+    with apache_server() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def vre(tmp_path_factory: pytest.TempPathFactory, apache: Apache) -> Iterator[Vre]:
-    vre = Vre(
-        reachable(tmp_path_factory.mktemp("pages")) / "state",
-        "images: [base]\n"
-        "authentication: {admins: [grace]}\n"
-        "virtual_labs: [{name: reef, title: Reef, open: true, images: [base]}]\n"
-        f"storage: {{workspace: {{kind: webdav, url: '{apache.url}{{user}}/'}}}}\n",
-    )
-    try:
-        yield vre.up("--backend", "docker")
-    finally:
-        vre.down()
+def vre(apache: Apache) -> Iterator[Vre]:
+    with open_folder() as folder:
+        vre = Vre(
+            folder / "state",
+            "images: [base]\n"
+            "authentication: {admins: [grace]}\n"
+            "virtual_labs: [{name: reef, title: Reef, open: true, images: [base]}]\n"
+            f"storage: {{workspace: {{kind: webdav, url: '{apache.url}{{user}}/'}}}}\n",
+        )
+        try:
+            yield vre.up("--backend", "docker")
+        finally:
+            vre.down()
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +212,7 @@ def test_metrics_are_for_administrators_and_monitors(
 
 
 def test_without_the_agent_the_page_opens_and_says_so(vre: Vre, ada: Person, service: None) -> None:
+    vre.deployment.people_socket.unlink(missing_ok=True)  # nobody listens there
     page = ada.client.get(PAGE)
     assert page.status_code == 200
     assert "The node agent, which looks after storage, does not answer." in page.text

@@ -103,6 +103,15 @@ async def test_a_sign_in_begins_with_pkce_and_a_state_of_its_own(
     assert queries[0]["state"][0] not in cookie
 
 
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Mode": "cors"}, {"X-CSRF-Token": "x"}])
+async def test_a_script_does_not_begin_sign_ins(
+    client: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    answer = await client.get(f"{WORKSPACE_PATH}/", headers=headers)
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
 async def test_a_sign_in_that_was_not_begun_here_is_refused(client: httpx.AsyncClient) -> None:
     answer = await client.get(f"{WORKSPACE_PATH}/oauth_callback?code=abc&state=def")
     assert answer.status_code == 403

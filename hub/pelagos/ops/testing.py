@@ -18,7 +18,7 @@ from pelagos.settings import Settings
 
 # Program, and the Debian package that brings it.
 NEEDED = {
-    "apache2": "apache2",
+    "apache2": "apache2-bin",  # without the package that starts it on port 80
     "chromium": "chromium",
     "curl": "curl",
     "fusermount3": "fuse3",

@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from pelagos.errors import AwayError
+from pelagos.errors import AwayError, PelagosError
 from pelagos.settings.models import Site
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_WENT_WRONG = "Something went wrong here. An administrator finds it in the log; try again."
 _STATIC_TYPES = {".css": "text/css", ".js": "text/javascript"}
 
 
@@ -84,25 +85,39 @@ def make_application(
     """
 
     app = FastAPI(
-        title=title, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None,
+        title=title,
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,
-    )  # fmt: skip
+    )
 
     def answer(request: Request, status: int, sentence: str) -> Response:
         if request.url.path.startswith(programs):
             return JSONResponse({"reason": sentence}, status)
         return pages.render("error.html", {"sentence": sentence}, status)
 
+    _add_errors(app, answer)
+    _add_headers(app, answer)
+    return app
+
+
+_Answer = Callable[[Request, int, str], Response]
+
+
+def _add_errors(app: FastAPI, answer: _Answer) -> None:
+    """What goes wrong, as answers."""
+
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
         sentence = error.detail
         if error.status_code == 404 and sentence == "Not Found":
             sentence = "There is no such page. Check the address."
-        response = (
-            Response(status_code=error.status_code)
-            if 300 <= error.status_code < 400
-            else answer(request, error.status_code, sentence)
-        )
+        if 300 <= error.status_code < 400:
+            response = Response(status_code=error.status_code)
+        else:
+            response = answer(request, error.status_code, sentence)
         response.headers.update(error.headers or {})
         return response
 
@@ -121,6 +136,16 @@ def make_application(
         response.headers["Retry-After"] = "10"
         return response
 
+    @app.exception_handler(PelagosError)
+    async def failed(request: Request, error: PelagosError) -> Response:
+        # its text may name files of this machine
+        logger.error("%s %s: %s", request.method, request.url.path, error.sentence)
+        return answer(request, 500, _WENT_WRONG)
+
+
+def _add_headers(app: FastAPI, answer: _Answer) -> None:
+    """What every answer carries; requests that are too long are not read."""
+
     @app.middleware("http")
     async def every_answer(
         request: Request, call_next: Callable[[Request], Awaitable[Response]]
@@ -135,12 +160,6 @@ def make_application(
                 response = await call_next(request)
             except Exception:
                 logger.exception("%s %s failed", request.method, request.url.path)
-                response = answer(
-                    request, 500, "Something went wrong here. An administrator can see it in the "
-                    "log; try again.",
-                )  # fmt: skip
-        for name, value in HEADERS.items():
-            response.headers[name] = value
+                response = answer(request, 500, _WENT_WRONG)
+        response.headers.update(HEADERS)
         return response
-
-    return app

@@ -91,10 +91,12 @@ class Guard:
 
     async def person(self, request: Request) -> None:
         """Dependency: a browser that is signed in; else it is sent to the hub to sign in."""
-        found = await self._session(request)
-        if found is None:
-            raise self._to_sign_in(request)
         mode = request.headers.get("sec-fetch-mode", "navigate")
+        if await self._session(request) is None:
+            # a script can't sign in, and each try leaves a cookie
+            if mode != "navigate" or CSRF_HEADER in request.headers:
+                raise HTTPException(403, "Your session has ended. Open the page anew.")
+            raise self._to_sign_in(request)
         embedded = request.headers.get("sec-fetch-dest") in ("iframe", "frame", "embed", "object")
         resource = mode == "no-cors" and request.headers.get("sec-fetch-site") == "same-origin"
         # what another page of this site (a person's server) fetches with this person's cookie

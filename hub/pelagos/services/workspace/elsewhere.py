@@ -23,8 +23,8 @@ import httpx
 from pelagos.errors import AccountError
 from pelagos.vault import Account
 
-_TIMEOUT = httpx.Timeout(10, connect=8)
-_SECONDS = 30  # in all
+_TIMEOUT = httpx.Timeout(20, connect=8)
+_SECONDS = 40  # in all
 _ANSWER_BYTES = 256 * 1024
 _LONGEST = 256  # of a user name or password
 _PROPFIND = (
@@ -76,7 +76,7 @@ def account(url: str, user: str, password: str) -> Account:
 def check(wanted: Account) -> Space:
     """Sign in, look, write, read and remove; what the server says of its space.
 
-    Blocks for half a minute at most. Raises AccountError.
+    Blocks for a minute at most. Raises AccountError.
     """
     host = urlsplit(wanted.url).netloc
     with (

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 
-from pelagos.errors import AccountError, AwayError, PelagosError
+from pelagos.errors import AccountError, AwayError
 from pelagos.services.web import Guard, caller
 from pelagos.services.workspace.agent import Agent, AgentRefusal, PersonStatus
 from pelagos.services.workspace.storage import StoragePage
@@ -71,8 +71,6 @@ def form_routes(guard: Guard, page: StoragePage) -> APIRouter:
             await page.keep_account(caller(request).name, user, password)
         except AccountError as error:
             return await page.show(request, error=error, entered=user)
-        except PelagosError as error:
-            return await page.show(request, error=error, status=500, entered=user)
         return _back(page, "kept")
 
     @router.post("/account/forget")

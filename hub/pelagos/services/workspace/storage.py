@@ -60,15 +60,15 @@ class StoragePage:
         *,
         done: str = "",
         error: PelagosError | None = None,
-        status: int = 400,
         entered: str = "",
     ) -> Response:
         """The page. With `error` it says what went wrong; `entered` is the user name typed."""
         name = caller(request).name
         found, away = await self._status(name)
         kept, broken = await self._account(name)
+        status = 200
         if error:
-            status = 503 if isinstance(error, AwayError) else status
+            status = 503 if isinstance(error, AwayError) else 400
         values = {
             "name": name,
             "csrf_field": CSRF_FIELD,
@@ -85,7 +85,7 @@ class StoragePage:
             "entered": entered or (kept.user if kept else ""),
             "address": f"{public_origin(request)}{DAV_PATH}/{quote(name, safe='@')}/",
         }
-        return self.pages.render("storage.html", values, status if error else 200)
+        return self.pages.render("storage.html", values, status)
 
     async def keep_account(self, name: str, user: str, password: str) -> None:
         """Keep an account once the server elsewhere took it. Raises AccountError, VaultError."""

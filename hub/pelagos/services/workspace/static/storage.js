@@ -10,6 +10,7 @@ async function refresh() {
       headers: { "X-CSRF-Token": old.dataset.csrf },
       redirect: "error",
     });
+    if (answer.status === 403) clearInterval(timer); // signed out
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page.getElementById("status");
@@ -21,4 +22,4 @@ async function refresh() {
   }
 }
 
-setInterval(refresh, SECONDS * 1000);
+const timer = setInterval(refresh, SECONDS * 1000);
