@@ -27,6 +27,7 @@ NEEDED = {
     "losetup": "mount",
     "mkfs.ext4": "e2fsprogs",
     "mount.davfs": "davfs2",
+    "openssl": "openssl",
     "restic": "restic",
     "unshare": "util-linux",
     "useradd": "passwd",
