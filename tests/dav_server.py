@@ -21,6 +21,7 @@ from pelagos.services.dav.hub import Hub
 from pelagos.services.dav.people import Gate
 from pelagos.services.dav.store import Store
 from pelagos.services.dav.web import DavServer
+from support import until
 
 SCOPE = "access:services!service=workspace"
 SERVICE_TOKEN = "the-service"
@@ -36,6 +37,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         hub.asked.append(self.path)
+        hub.hold.wait(30)
         token = self.headers.get("Authorization", "").removeprefix("token ")
         if self.path == "/hub/api/user":
             found = hub.tokens.get(token)
@@ -63,6 +65,9 @@ class StandInHub:
         self.tokens: dict[str, dict[str, Any]] = {}
         self.groups: dict[str, list[str]] = {}
         self.asked: list[str] = []
+        # cleared, nobody gets an answer until it is set
+        self.hold = threading.Event()
+        self.hold.set()
         self._server: ThreadingHTTPServer | None = None
         self.port = 0
         self.here = False
@@ -74,6 +79,11 @@ class StandInHub:
         self.tokens[token] = {"kind": "user", "name": name, "scopes": list(scopes)}
         self.groups[name] = list(groups)
         return token
+
+    def full(self, count: int) -> bool:
+        """Whether `count` questions came, and a moment later still no more."""
+        until(lambda: len(self.asked) >= count)
+        return not threading.Event().wait(0.3) and len(self.asked) == count
 
     def come(self) -> None:
         """Listen; at the same port as before."""
@@ -124,8 +134,8 @@ class Dav:
         self.store = Store(layout.workspaces / ".dav" / "locks.sqlite", owner)
         self.disk.clear_staging()
         self.key = self.deployment.state.secret("workspace-mount")
-        app = App(self.disk, self.store, Gate(self.hub, self.deployment.settings, self.key))
-        self.server = DavServer(0, app, threads=8, stall=self._stall)
+        app = App(self.disk, self.store, Gate(self.hub, self.deployment.settings, self.key), 9)
+        self.server = DavServer(0, app, threads=12, stall=self._stall)
         self.server.expiration_interval = 0.05  # how soon it notices its end
         self.server.prepare()
         self._thread = threading.Thread(target=self.server.serve, daemon=True)

@@ -2,8 +2,10 @@
 
 import os
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 from xml.etree import ElementTree
@@ -302,6 +304,29 @@ def test_a_stalled_upload_is_given_up(deployment: Deployment) -> None:
         dav.close()
 
 
+def test_bodies_that_never_come_hold_up_nobody(dav: Dav, alice: httpx.Client) -> None:
+    with ExitStack() as stack:
+        for n in range(40):
+            length = f"Content-Length: {100 + n % 2 * 100_000}\r\n"
+            stack.enter_context(dav.raw("nobody", "PUT", f"{DAV_PATH}/alice/a", length))
+        # less than a stalled upload may take
+        assert alice.put("a", content=b"1", timeout=25).status_code == 201
+
+
+def test_one_person_can_not_take_every_thread(
+    dav: Dav, alice: httpx.Client, bob: httpx.Client
+) -> None:
+    with ExitStack() as stack:
+        for n in range(9):
+            headers = "Content-Length: 9\r\n"
+            stack.enter_context(dav.raw("alice", "PUT", f"{DAV_PATH}/alice/{n}", headers))
+        until(lambda: len(staged(dav)) == 9)
+        refused = alice.put("a", content=b"1")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert bob.put("a", content=b"1").status_code == 201
+    until(lambda: alice.put("a", content=b"1").status_code == 201)
+
+
 def test_what_an_earlier_run_left_half_done_is_removed_at_start(dav: Dav) -> None:
     staging = dav.deployment.layout.workspaces / "users" / ".staging"
     (staging / "half").write_bytes(b"x")
@@ -368,6 +393,23 @@ def test_programs_can_ask_for_the_quota(alice: httpx.Client, bob: httpx.Client, 
     alice.put("a", content=b"")
     assert quota("shared/reef/") == [0, QUOTA]
     assert quota("") == [100, QUOTA - 100]
+
+
+def test_what_goes_first_thing_after_a_start_is_counted_once(dav: Dav, alice: httpx.Client) -> None:
+    for name in ("a", "b", "c", "d"):
+        alice.put(name, content=b"x" * 1000)
+    dav.stop()
+    dav.start()
+    alice.base_url = dav.url("alice")
+    alice.delete("a")
+    assert dav.disk.user("alice").usage.used() == 3000
+    dav.stop()
+    dav.start()
+    alice.base_url = dav.url("alice")
+    move(alice, dav, "b", "shared/reef/b")
+    assert dav.disk.user("alice").usage.used() == 2000
+    move(alice, dav, "c", "d")
+    assert dav.disk.user("alice").usage.used() == 1000
 
 
 def test_two_uploads_can_not_share_the_same_room(alice: httpx.Client, dav: Dav) -> None:
@@ -847,3 +889,56 @@ def test_a_large_folder_is_listed_whole(dav: Dav, alice: httpx.Client) -> None:
     found = names(propfind(alice, "many/"))
     assert len(found) == 3001
     assert found[-1].endswith("/02999")
+
+
+# --- Disks (root mounts them) ---
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    subprocess.run(command, check=True, timeout=60)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True, timeout=60)
+
+
+@pytest.mark.engine
+def test_a_full_disk_is_507_and_the_old_file_stays(deployment: Deployment) -> None:
+    with small_disk(deployment.layout.workspaces, "3m"):
+        dav = Dav(deployment)
+        try:
+            with dav.client("alice") as alice:
+                alice.put("a", content=b"old" * 500_000)
+                for content in (b"x" * 4_000_000, iter([b"x" * 1_000_000] * 4)):
+                    answer = alice.put("a", content=content)
+                    assert (answer.status_code, "disk" in answer.text) == (507, True)
+                alice.put("b", content=b"x" * 1_000_000)
+                assert move(alice, dav, "a", "c", "COPY").status_code == 507
+                assert alice.get("a").content == b"old" * 500_000
+                assert alice.get("c").status_code == 404
+                assert staged(dav) == []
+        finally:
+            dav.close()
+
+
+@pytest.mark.engine
+def test_shared_folders_may_be_on_another_disk(deployment: Deployment) -> None:
+    lab = f"shared/{deployment.settings.virtual_labs[0].name}"
+    with small_disk(deployment.layout.workspaces / "virtual-labs", "3m"):
+        dav = Dav(deployment)
+        try:
+            with dav.client("alice") as alice:
+                alice.request("MKCOL", "d")
+                alice.put("d/a", content=b"1")
+                alice.put("f", content=b"2")
+                assert move(alice, dav, "d", f"{lab}/d").status_code == 201
+                assert move(alice, dav, "f", f"{lab}/d/a").status_code == 204
+                assert alice.get(f"{lab}/d/a").content == b"2"
+                assert [alice.get(path).status_code for path in ("d/a", "f")] == [404, 404]
+                assert alice.put(f"{lab}/new", content=b"1").status_code == 201
+                assert [root.usage.used() for root in dav.disk._roots.values()] == [0, 2]
+        finally:
+            dav.close()
