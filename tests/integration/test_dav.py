@@ -882,6 +882,26 @@ def test_a_method_that_there_is_not_is_refused(alice: httpx.Client) -> None:
     assert alice.put("a", content=b"1", headers={"Content-Range": "bytes 0-0/9"}).status_code == 400
 
 
+def test_every_refusal_is_a_sentence_and_no_page(alice: httpx.Client) -> None:
+    alice.put("a", content=b"1")
+    empty = '<propertyupdate xmlns="DAV:"/>'
+    answers = [
+        alice.request("OPTIONS", "no/where"), alice.request("PROPPATCH", "none", content=empty),
+        alice.request("UNLOCK", "none"), alice.request("UNLOCK", "a"), alice.get("none"),
+        alice.request("LOCK", "a"), alice.request("LOCK", "a", content="<a/>"),
+        alice.request("PROPPATCH", "a", content="<a/>"), alice.request("PROPPATCH", "a"),
+        alice.request("LOCK", "no/where", content=LOCK), alice.delete("none"),
+        alice.request("PROPFIND", "a", headers={"Depth": "2"}), alice.request("MKCOL", "no/where"),
+        alice.request("MKCOL", "x", content="x"), alice.request("MKCOL", "a"),
+    ]  # fmt: skip
+    for answer in answers:
+        assert 400 <= answer.status_code < 500, answer.request
+        assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+        assert answer.text.endswith(".\n")
+        assert not answer.text.startswith("/")
+        assert "<" not in answer.text
+
+
 def test_a_large_folder_is_listed_whole(dav: Dav, alice: httpx.Client) -> None:
     alice.request("MKCOL", "many")
     for n in range(3000):

@@ -2,19 +2,22 @@
 
 import contextlib
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from cheroot.makefile import MakeFile
 from dav_server import SERVICE_TOKEN, Clock, StandInHub
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pelagos.deployment import DAV_PATH
 from pelagos.errors import StateError
 from pelagos.layout import Layout
 from pelagos.services.dav.addresses import decode, destination, encode, request_path
+from pelagos.services.dav.body import Body, IncompleteError
 from pelagos.services.dav.disk import Disk, folder_at
 from pelagos.services.dav.hub import CHECKS_AT_ONCE, Hub
 from pelagos.services.dav.refusals import Refusal
@@ -48,6 +51,39 @@ def test_no_address_leads_upwards(text: str) -> None:
             assert name not in ("", ".", "..")
             assert "/" not in name
             assert "\0" not in name
+
+
+def chunked(pieces: list[bytes]) -> bytes:
+    coded = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+    return coded + b"0\r\n\r\n"
+
+
+def receive(sent: bytes, length: int | None) -> bytes:
+    """What a Body makes of bytes after which the client ends the connection."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, MakeFile(ours, "rb") as reader:
+        theirs.sendall(sent)
+        theirs.shutdown(socket.SHUT_WR)
+        body = Body(reader, ours, length)
+        found = b""
+        while block := body.read(7):
+            found += block
+        assert body.complete
+        return found
+
+
+@settings(max_examples=50)
+@given(st.lists(st.binary(min_size=1, max_size=60), max_size=4), st.data())
+def test_a_body_is_whole_or_an_error(pieces: list[bytes], data: st.DataObject) -> None:
+    whole = b"".join(pieces)
+    coded = chunked(pieces)
+    assert receive(coded + b"GET / HTTP/1.1", None) == whole
+    assert receive(whole + b"GET / HTTP/1.1", len(whole)) == whole
+    cut = data.draw(st.integers(0, len(coded) - 1))
+    with pytest.raises(IncompleteError):
+        receive(coded[:cut], None)
+    with pytest.raises(IncompleteError):
+        receive(whole, len(whole) + 1)
 
 
 @pytest.fixture

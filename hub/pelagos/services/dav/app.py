@@ -143,8 +143,7 @@ class App:
             condition.hrefs = [href_of(person, ref) for ref in condition.hrefs]
             kind, body = "application/xml; charset=utf-8", condition.as_string().encode()
         else:
-            sentence = error.context_info or HTTPStatus(error.value).description
-            kind, body = "text/plain; charset=utf-8", f"{sentence}\n".encode()
+            kind, body = "text/plain; charset=utf-8", f"{_sentence(error)}\n".encode()
         headers += [("Content-Type", kind), ("Content-Length", str(len(body)))]
         start(_status(error.value), headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
@@ -175,6 +174,14 @@ def check_xml(text: bytes) -> None:
         parser.Parse(text, True)
     except (expat.ExpatError, ValueError, LookupError):
         raise refuse(400, "The body is no XML.") from None
+
+
+def _sentence(error: Any) -> str:
+    """What happened. WsgiDAV's own refusals may hold a mere path, or nothing."""
+    text = error.context_info or ""
+    if not text or text.startswith("/"):
+        text = HTTPStatus(error.value).description or HTTPStatus(error.value).phrase
+    return text if text.endswith(".") else f"{text}."
 
 
 def _status(code: int) -> str:
