@@ -10,8 +10,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
+from xml.etree import ElementTree
 
 import httpx
 from pelagos.deployment import DAV_PATH, Deployment, mount_password
@@ -205,3 +207,38 @@ def answer_of(connection: socket.socket) -> tuple[int, bytes]:
     while len(body) < length and (more := connection.recv(65536)):
         body += more
     return (int(head.split(b" ")[1]) if head else 0), body
+
+
+QUOTA = 8 << 20
+LOCK = (
+    '<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype>'
+    "</lockinfo>"
+)
+
+
+def folder_of(dav: Dav, user: str) -> Path:
+    return dav.deployment.layout.user_workspace(user)
+
+
+def staged(dav: Dav) -> list[str]:
+    root = dav.deployment.layout.workspaces
+    return [
+        name for kind in ("users", "virtual-labs") for name in os.listdir(root / kind / ".staging")
+    ]
+
+
+def names(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 207, answer.text
+    found = ElementTree.fromstring(answer.content)  # noqa: S314 - our own
+    return [href.text or "" for href in found.iter("{DAV:}href")]
+
+
+def propfind(client: httpx.Client, path: str = "", depth: str = "1") -> httpx.Response:
+    return client.request("PROPFIND", path, headers={"Depth": depth})
+
+
+def move(
+    client: httpx.Client, dav: Dav, path: str, to: str, method: str = "MOVE"
+) -> httpx.Response:
+    user = str(client.base_url).rstrip("/").rpartition("/")[2]
+    return client.request(method, path, headers={"Destination": dav.url(user, to)})

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from dav_server import StandInHub
+from dav_server import LOCK, StandInHub
 from pelagos import accounts
 from pelagos.deployment import DAV_PATH, ROOT, STATE_VARIABLE, State
 from pelagos.settings import Settings
@@ -175,12 +175,6 @@ def test_the_server_gives_root_up_and_needs_no_way_through_the_state_folder(stat
         assert "Traceback" not in server.log.read_text()
     finally:
         server.close()
-
-
-LOCK = (
-    '<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype>'
-    "</lockinfo>"
-)
 
 
 # litmus is one of the packages that only the full run installs.
