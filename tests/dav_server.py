@@ -10,8 +10,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
+from xml.etree import ElementTree
 
 import httpx
 from pelagos.deployment import DAV_PATH, Deployment, mount_password
@@ -21,6 +23,7 @@ from pelagos.services.dav.hub import Hub
 from pelagos.services.dav.people import Gate
 from pelagos.services.dav.store import Store
 from pelagos.services.dav.web import DavServer
+from support import until
 
 SCOPE = "access:services!service=workspace"
 SERVICE_TOKEN = "the-service"
@@ -36,6 +39,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         hub.asked.append(self.path)
+        hub.hold.wait(30)
         token = self.headers.get("Authorization", "").removeprefix("token ")
         if self.path == "/hub/api/user":
             found = hub.tokens.get(token)
@@ -63,6 +67,9 @@ class StandInHub:
         self.tokens: dict[str, dict[str, Any]] = {}
         self.groups: dict[str, list[str]] = {}
         self.asked: list[str] = []
+        # cleared, nobody gets an answer until it is set
+        self.hold = threading.Event()
+        self.hold.set()
         self._server: ThreadingHTTPServer | None = None
         self.port = 0
         self.here = False
@@ -74,6 +81,11 @@ class StandInHub:
         self.tokens[token] = {"kind": "user", "name": name, "scopes": list(scopes)}
         self.groups[name] = list(groups)
         return token
+
+    def full(self, count: int) -> bool:
+        """Whether `count` questions came, and a moment later still no more."""
+        until(lambda: len(self.asked) >= count)
+        return not threading.Event().wait(0.3) and len(self.asked) == count
 
     def come(self) -> None:
         """Listen; at the same port as before."""
@@ -124,8 +136,8 @@ class Dav:
         self.store = Store(layout.workspaces / ".dav" / "locks.sqlite", owner)
         self.disk.clear_staging()
         self.key = self.deployment.state.secret("workspace-mount")
-        app = App(self.disk, self.store, Gate(self.hub, self.deployment.settings, self.key))
-        self.server = DavServer(0, app, threads=8, stall=self._stall)
+        app = App(self.disk, self.store, Gate(self.hub, self.deployment.settings, self.key), 9)
+        self.server = DavServer(0, app, threads=12, stall=self._stall)
         self.server.expiration_interval = 0.05  # how soon it notices its end
         self.server.prepare()
         self._thread = threading.Thread(target=self.server.serve, daemon=True)
@@ -195,3 +207,38 @@ def answer_of(connection: socket.socket) -> tuple[int, bytes]:
     while len(body) < length and (more := connection.recv(65536)):
         body += more
     return (int(head.split(b" ")[1]) if head else 0), body
+
+
+QUOTA = 8 << 20
+LOCK = (
+    '<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype>'
+    "</lockinfo>"
+)
+
+
+def folder_of(dav: Dav, user: str) -> Path:
+    return dav.deployment.layout.user_workspace(user)
+
+
+def staged(dav: Dav) -> list[str]:
+    root = dav.deployment.layout.workspaces
+    return [
+        name for kind in ("users", "virtual-labs") for name in os.listdir(root / kind / ".staging")
+    ]
+
+
+def names(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 207, answer.text
+    found = ElementTree.fromstring(answer.content)  # noqa: S314 - our own
+    return [href.text or "" for href in found.iter("{DAV:}href")]
+
+
+def propfind(client: httpx.Client, path: str = "", depth: str = "1") -> httpx.Response:
+    return client.request("PROPFIND", path, headers={"Depth": depth})
+
+
+def move(
+    client: httpx.Client, dav: Dav, path: str, to: str, method: str = "MOVE"
+) -> httpx.Response:
+    user = str(client.base_url).rstrip("/").rpartition("/")[2]
+    return client.request(method, path, headers={"Destination": dav.url(user, to)})

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from pelagos.deployment import DAV_PATH, ROOT, STATE_VARIABLE, mount_password
+from pelagos.hubconfig.roles import WORKSPACE_SCOPE
 from support import Person, Vre, until
 
 pytestmark = pytest.mark.engine
@@ -179,12 +180,15 @@ def test_a_person_sees_another_ones_files_with_no_token(dav: Vre, token: str) ->
         assert ben.client.get(address(dav)).status_code == 401
 
 
-def test_a_token_for_something_else_opens_nothing(dav: Vre) -> None:
+@pytest.mark.parametrize(
+    ("scope", "status"), [("read:users:name!user", 401), (WORKSPACE_SCOPE, 207)]
+)
+def test_a_token_opens_files_only_with_the_scope_for_that(
+    dav: Vre, token: str, scope: str, status: int
+) -> None:
     with Person(dav, "ada") as ada:
-        made = ada.post(
-            "/hub/api/users/ada/tokens", json={"scopes": ["read:users:name!user"]}
-        ).json()["token"]
-    assert propfind(dav, ("ada", made)).status_code == 401
+        made = ada.post("/hub/api/users/ada/tokens", json={"scopes": [scope]}).json()["token"]
+    assert propfind(dav, ("ada", made)).status_code == status
 
 
 def test_a_revoked_token_is_refused_soon(dav: Vre) -> None:

@@ -3,16 +3,16 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from dav_server import StandInHub
+from dav_server import LOCK, StandInHub
 from pelagos import accounts
 from pelagos.deployment import DAV_PATH, ROOT, STATE_VARIABLE, State
 from pelagos.settings import Settings
@@ -54,6 +54,13 @@ class Server:
         except httpx.TransportError:
             return False
 
+    def listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+        except OSError:
+            return False
+        return True
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}{DAV_PATH}/alice/"
@@ -88,8 +95,7 @@ def test_a_request_is_finished_before_the_server_ends(server: Server) -> None:
     def slow() -> Iterator[bytes]:
         yield b"x" * 100_000
         begun.set()
-        # half a second is long enough for a server that would not wait to end
-        time.sleep(0.5)
+        until(lambda: not server.listens(), what="the server takes nobody new")
         yield b"y" * 100_000
 
     codes: list[int] = []
@@ -169,12 +175,6 @@ def test_the_server_gives_root_up_and_needs_no_way_through_the_state_folder(stat
         assert "Traceback" not in server.log.read_text()
     finally:
         server.close()
-
-
-LOCK = (
-    '<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype>'
-    "</lockinfo>"
-)
 
 
 # litmus is one of the packages that only the full run installs.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -22,7 +24,7 @@ from pelagos.services.dav.people import Gate, Person
 from pelagos.services.dav.refusals import of_system, refuse
 from pelagos.services.dav.resources import PERSON, Provider, href_of
 from pelagos.services.dav.store import LockStore, PropertyStore, Store
-from pelagos.services.dav.web import BODY
+from pelagos.services.dav.web import BODY, DONE, THREADS
 
 logger = logging.getLogger(__name__)
 access = logging.getLogger("pelagos.services.dav.access")
@@ -38,10 +40,13 @@ for _name in ("wsgidav", "wsgidav.lock_man", "wsgidav.prop_man"):
 
 
 class App:
-    """The WSGI application. `gate` lets people in."""
+    """The WSGI application. `gate` lets people in; each may have `at_once` requests."""
 
-    def __init__(self, disk: Disk, store: Store, gate: Gate) -> None:
+    def __init__(self, disk: Disk, store: Store, gate: Gate, at_once: int = THREADS // 2) -> None:
         self._gate = gate
+        self._at_once = at_once
+        self._busy: Counter[str] = Counter()
+        self._lock = threading.Lock()
         self._provider = Provider(disk, LockManager(LockStore(store)), PropertyStore(store))
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
@@ -72,6 +77,7 @@ class App:
     def _answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         person = self._gate.admit(environ)
         environ[PERSON] = person
+        environ[DONE] = self._enter(person.name)
         names, slash = request_path(environ["REQUEST_URI"])
         if names and names[0] != person.name:
             raise refuse(403, "This is somebody else's workspace.")
@@ -84,6 +90,22 @@ class App:
         methods.check(environ["REQUEST_METHOD"])
         self._take_body(environ)
         return methods.handle(environ, start)
+
+    def _enter(self, name: str) -> Callable[[], None]:
+        """Count a request until what is returned is called, so that nobody takes all threads."""
+        with self._lock:
+            if self._busy[name] >= self._at_once:
+                sentence = f"You have {self._at_once} requests under way: wait for one of them."
+                raise refuse(503, sentence, headers=[("Retry-After", "1")])
+            self._busy[name] += 1
+
+        def leave() -> None:
+            with self._lock:
+                self._busy[name] -= 1
+                if not self._busy[name]:
+                    del self._busy[name]
+
+        return leave
 
     def _take_body(self, environ: dict[str, Any]) -> None:
         """XML is read and checked here; every other body but a PUT's is not wanted."""
@@ -121,8 +143,7 @@ class App:
             condition.hrefs = [href_of(person, ref) for ref in condition.hrefs]
             kind, body = "application/xml; charset=utf-8", condition.as_string().encode()
         else:
-            sentence = error.context_info or HTTPStatus(error.value).description
-            kind, body = "text/plain; charset=utf-8", f"{sentence}\n".encode()
+            kind, body = "text/plain; charset=utf-8", f"{_sentence(error)}\n".encode()
         headers += [("Content-Type", kind), ("Content-Length", str(len(body)))]
         start(_status(error.value), headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
@@ -153,6 +174,14 @@ def check_xml(text: bytes) -> None:
         parser.Parse(text, True)
     except (expat.ExpatError, ValueError, LookupError):
         raise refuse(400, "The body is no XML.") from None
+
+
+def _sentence(error: Any) -> str:
+    """What happened. WsgiDAV's own refusals may hold a mere path, or nothing."""
+    text = error.context_info or ""
+    if not text or text.startswith("/"):
+        text = HTTPStatus(error.value).description or HTTPStatus(error.value).phrase
+    return text if text.endswith(".") else f"{text}."
 
 
 def _status(code: int) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 BLOCK = 1 << 20
 _MOST_LINE = 8192
+_PATIENCE_SECONDS = 0.3
 _MOST_TRAILER_LINES = 64
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 
@@ -88,10 +89,16 @@ class Body:
         """Whether the rest, of `most` bytes at most, was read. Nobody who waits is asked for it."""
         if self._invite is not None or (self.length is not None and self._left > most):
             return self.complete
-        try:
-            self.read_all(most)
-        except IncompleteError:
-            return False
+        if not self.complete:
+            # what is there, not what may never come: nobody need have signed in
+            patience = self._socket.gettimeout()
+            self._socket.settimeout(_PATIENCE_SECONDS)
+            try:
+                self.read_all(most)
+            except IncompleteError:
+                return False
+            finally:
+                self._socket.settimeout(patience)
         return self.complete
 
     def _receive(self, size: int) -> memoryview | bytes:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import email.utils
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from http import HTTPStatus
 from typing import Any
 from xml.etree import ElementTree
+from xml.sax.saxutils import escape, quoteattr
 
 from wsgidav import util
+from wsgidav.dav_error import DAVError
 
 from pelagos.services.dav.common import Base
 from pelagos.services.dav.refusals import refuse
@@ -128,11 +132,37 @@ def _wanted(request: Any) -> tuple[str, list[str] | None]:
 
 
 def _multistatus(found: list[Any], mode: str, names: list[str] | None) -> Iterator[bytes]:
+    """The body of a PROPFIND's answer. Put together by hand: more than twice as fast."""
     yield _MULTISTATUS
     for one in found:
-        holder = ElementTree.Element("{DAV:}multistatus")
-        util.add_property_response(
-            holder, one.get_href(), one.get_properties(mode, name_list=names)
+        groups: dict[str, list[str]] = {}
+        for name, value in one.get_properties(mode, name_list=names):
+            failed = isinstance(value, DAVError)
+            status = f"{value.value} {HTTPStatus(value.value).phrase}" if failed else "200 OK"
+            groups.setdefault(status, []).append(_element(name, None if failed else value))
+        statuses = "".join(
+            f"<D:propstat><D:prop>{''.join(elements)}</D:prop>"
+            f"<D:status>HTTP/1.1 {status}</D:status></D:propstat>"
+            for status, elements in groups.items()
         )
-        yield ElementTree.tostring(holder[0], encoding="utf-8", xml_declaration=False)
+        href = escape(one.get_href())
+        yield f"<D:response><D:href>{href}</D:href>{statuses}</D:response>\n".encode()
     yield b"</D:multistatus>\n"
+
+
+def _element(name: str, value: Any) -> str:
+    if ElementTree.iselement(value):
+        return ElementTree.tostring(value, encoding="unicode")
+    begin, end = _tags(name)
+    return f"{begin}{escape(str(value))}{end}" if value is not None else f"{begin}{end}"
+
+
+@lru_cache(1000)
+def _tags(name: str) -> tuple[str, str]:
+    """Start and end tag for a name such as `{DAV:}getetag`."""
+    space, _, local = name.rpartition("}")
+    if space == "{DAV:":
+        return f"<D:{local}>", f"</D:{local}>"
+    if not space:
+        return f"<{local}>", f"</{local}>"
+    return f"<x:{local} xmlns:x={quoteattr(space[1:])}>", f"</x:{local}>"

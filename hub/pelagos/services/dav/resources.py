@@ -15,6 +15,7 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -43,7 +44,7 @@ class Place:
     names: Segments
     read_only: str = ""  # why
 
-    @property
+    @cached_property
     def ref(self) -> str:
         """The canonical address: the same for whoever looks. Key of locks and properties."""
         return quote("/".join((self.root.ref, *self.names)))

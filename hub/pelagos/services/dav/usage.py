@@ -39,7 +39,7 @@ class Usage:
         if self._used is None:
             with self._counting:
                 if self._used is None:
-                    self._store(self._measure())
+                    self._count(tries=3)
         elif time.monotonic() > self._due:
             self._due = time.monotonic() + RECOUNT_SECONDS
             self._later(self.recount)
@@ -54,24 +54,27 @@ class Usage:
     def recount(self) -> None:
         """Walk the folder again; the count is taken if nothing changed meanwhile."""
         with self._counting:
+            self._count(tries=1)
+
+    def _count(self, tries: int) -> None:
+        while True:
             before = self._changes
             found = self._measure()
+            tries -= 1
             with self._lock:
-                unchanged = self._changes == before and self._reserved == 0
-            if unchanged:
-                self._store(found)
-
-    def _store(self, found: int) -> None:
-        with self._lock:
-            self._used = found
-            self._due = time.monotonic() + RECOUNT_SECONDS
+                if self._changes == before or (self._used is None and tries <= 0):
+                    self._used = found
+                    self._due = time.monotonic() + RECOUNT_SECONDS
+                    return
+            if tries <= 0:
+                return
 
     def change(self, delta: int) -> None:
-        """Something came (positive) or went (negative)."""
-        self.used()
+        """Something came (positive) or went (negative); call it after that."""
         with self._lock:
             self._changes += 1
-            self._used = max(0, (self._used or 0) + delta)
+            if self._used is not None:  # else the first count will find it so
+                self._used = max(0, self._used + delta)
 
     def reserve(self, credit: int = 0) -> Reservation:
         """Room for something that is about to come and replaces `credit` bytes."""

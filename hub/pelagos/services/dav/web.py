@@ -11,6 +11,7 @@ import contextlib
 import logging
 import re
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -23,6 +24,7 @@ from pelagos.services.dav.body import Body
 logger = logging.getLogger(__name__)
 
 BODY = "pelagos.body"
+DONE = "pelagos.done"  # called when the answer was sent
 
 THREADS = 48  # each upload and download holds one
 STALL_SECONDS = 60  # without one byte in either direction
@@ -30,6 +32,7 @@ SHUTDOWN_SECONDS = 10
 _MOST_HEADERS = 65536
 _LINGER_SECONDS = 5.0
 _LINGER_BYTES = 256 << 20
+_LINGERING = threading.BoundedSemaphore(8)
 SMALL_REST = 65536  # of a refused body: read, so that the connection can stay
 _EXPECT = b"X-Pelagos-Expect"
 
@@ -113,6 +116,17 @@ class _Gateway(wsgi.Gateway_10):
 
     def respond(self) -> None:
         """Answer, and part in peace from a client that still sends."""
+        try:
+            self._answer()
+        finally:
+            self.env.get(DONE, lambda: None)()
+        if not self.body.complete and _LINGERING.acquire(blocking=False):
+            try:
+                _part(self.req.conn.socket)
+            finally:
+                _LINGERING.release()
+
+    def _answer(self) -> None:
         response = self.req.server.wsgi_app(self.env, self.start_response)
         if not self.body.discard(SMALL_REST):
             self.req.close_connection = True
@@ -127,8 +141,6 @@ class _Gateway(wsgi.Gateway_10):
         finally:
             if hasattr(response, "close"):
                 response.close()
-        if not self.body.complete:
-            _part(self.req.conn.socket)
 
     def _send_file(self, body: FileBody) -> None:
         with body.file:
