@@ -2,50 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from pelagos.deployment import STATE_VARIABLE, WORKSPACE_PATH
-from support import Vre, until
-
-
-@contextlib.contextmanager
-def workspace_service(vre: Vre) -> Iterator[None]:
-    """The real service of a VRE, as its supervisor would start it."""
-    log = vre.folder / "logs" / "workspace.log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pelagos.services.workspace"],
-            env={**os.environ, STATE_VARIABLE: str(vre.folder)},
-            stdout=file,
-            stderr=file,
-        )
-
-    def healthy() -> bool:
-        assert process.poll() is None, log.read_text()
-        try:
-            # past the proxy, to which the hub adds the service once it has looked for it
-            answer = httpx.get(f"{vre.url}{WORKSPACE_PATH}/health", trust_env=False)
-        except httpx.HTTPError:
-            return False
-        return answer.is_success
-
-    try:
-        until(healthy, 60, "the workspace service")
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)
+from support import until
 
 
 def storage_of_nobody() -> dict[str, Any]:

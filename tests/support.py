@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
-from pelagos.deployment import ROOT, Deployment, Facts, State
+from pelagos.deployment import ROOT, WORKSPACE_PATH, Deployment, Facts, State
 from pelagos.node import mounts
 from pelagos.ops import engine
 from pelagos.ops.hubapi import HubApi
@@ -97,6 +97,19 @@ class Vre:
             options += ["--settings", str(self.settings)]
         done = self.run("up", *options)
         assert done.returncode == 0, done.stdout + done.stderr + self.logs()
+        return self
+
+    def wait_for_workspace_service(self) -> Self:
+        """Wait until its pages are reached through the proxy."""
+
+        def healthy() -> bool:
+            try:
+                address = f"{self.url}{WORKSPACE_PATH}/health"
+                return httpx.get(address, timeout=10, trust_env=False).is_success
+            except httpx.HTTPError:
+                return False
+
+        until(healthy, 60, "the workspace service")
         return self
 
     def down(self) -> None:

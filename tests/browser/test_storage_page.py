@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pelagos.deployment import WORKSPACE_PATH
 from playwright.sync_api import Page, expect
-from stand_ins import PeopleAgent, storage_of_nobody, workspace_service
+from stand_ins import PeopleAgent, storage_of_nobody
 from support import Vre
 from webdav_peers import Apache, apache_server
 
@@ -45,8 +45,7 @@ def webdav(tmp_path_factory: pytest.TempPathFactory, apache: Apache) -> Iterator
 def running(folder: Path, settings: str) -> Iterator[Vre]:
     vre = Vre(folder / "state", settings)
     try:
-        with workspace_service(vre.up("--backend", "docker")):
-            yield vre
+        yield vre.up("--backend", "docker").wait_for_workspace_service()
     finally:
         vre.down()
 

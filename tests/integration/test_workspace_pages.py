@@ -12,7 +12,7 @@ import pytest
 from pelagos.deployment import WORKSPACE_PATH
 from pelagos.services.workspace.service import STORAGE_KEY, vault_folder
 from pelagos.vault import Vault
-from stand_ins import PeopleAgent, storage_of_nobody, workspace_service
+from stand_ins import PeopleAgent, storage_of_nobody
 from support import Person, Vre, until
 from webdav_peers import Apache, apache_server, open_folder
 
@@ -39,20 +39,13 @@ def vre(apache: Apache) -> Iterator[Vre]:
             f"storage: {{workspace: {{kind: webdav, url: '{apache.url}{{user}}/'}}}}\n",
         )
         try:
-            yield vre.up("--backend", "docker")
+            yield vre.up("--backend", "docker").wait_for_workspace_service()
         finally:
             vre.down()
 
 
-@pytest.fixture(scope="module")
-def service(vre: Vre) -> Iterator[None]:
-    """The program itself."""
-    with workspace_service(vre):
-        yield
-
-
 @pytest.fixture
-def agent(vre: Vre, service: None) -> Iterator[PeopleAgent]:
+def agent(vre: Vre) -> Iterator[PeopleAgent]:
     """A node agent that knows what the test says."""
     with PeopleAgent(vre.deployment.people_socket) as stand_in:
         yield stand_in
@@ -211,7 +204,7 @@ def test_metrics_are_for_administrators_and_monitors(
     assert answer.text == "pelagos_mounts 1\n"
 
 
-def test_without_the_agent_the_page_opens_and_says_so(vre: Vre, ada: Person, service: None) -> None:
+def test_without_the_agent_the_page_opens_and_says_so(vre: Vre, ada: Person) -> None:
     vre.deployment.people_socket.unlink(missing_ok=True)  # nobody listens there
     page = ada.client.get(PAGE)
     assert page.status_code == 200
@@ -322,7 +315,7 @@ def test_an_account_elsewhere_is_tried_kept_encrypted_and_forgotten(
     assert vault.get("ada") is None
 
 
-def test_the_service_runs_as_its_account_where_it_can(vre: Vre, service: None) -> None:
+def test_the_service_runs_as_its_account_where_it_can(vre: Vre) -> None:
     if not vre.deployment.facts.as_account:
         pytest.skip("the account can't read this checkout")
     assert vault_folder(vre.deployment).owner() == "pelagos-server"

@@ -97,6 +97,30 @@ def test_the_example_file_shows_every_key(root: Path) -> None:
             "pelagos.yaml:2: images.0.name: 'python' is an image of images/images.yaml",
         ),
         ("- a list\n", "pelagos.yaml:1: (the whole file): Input should be a valid dictionary"),
+        (
+            "storage:\n  workspace:\n    kind: webdav\n",
+            "pelagos.yaml:2: storage.workspace: kind webdav needs a url",
+        ),
+        (
+            "storage:\n  workspace:\n    url: https://cloud.example.org/dav/\n",
+            "pelagos.yaml:3: storage.workspace.url: only with kind: webdav",
+        ),
+        (
+            "storage:\n  workspace:\n    kind: webdav\n    url: https://{user}.example.org/dav/\n",
+            "pelagos.yaml:4: storage.workspace.url: {user} may stand in the path only",
+        ),
+        (
+            "storage:\n  dataspace:\n    expiry: 24 hours\n",
+            "pelagos.yaml:3: storage.dataspace.expiry: unknown unit 'hours'",
+        ),
+        (
+            "storage:\n  dataspace:\n    path: scratch\n",
+            "pelagos.yaml:3: storage.dataspace.path: String should match pattern",
+        ),
+        (
+            "virtual_labs:\n  - {name: pool, open: true}\n",
+            "pelagos.yaml:2: virtual_labs.0.name: 'pool' is the name of an area",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_line(tmp_path: Path, text: str, expected: str) -> None:

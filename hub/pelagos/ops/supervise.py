@@ -134,7 +134,8 @@ def programs(deployment: Deployment) -> list[Program]:
         stop_seconds=30,
     )
     culler = Program("culler", [*module, "pelagos.services.culler"], 40, own)
-    storage = [Program("workspace", [*module, "pelagos.services.workspace"], 40, own)]
+    # before the hub, which looks for its services once, at its start
+    storage = [Program("workspace", [*module, "pelagos.services.workspace"], 25, own)]
     if deployment.settings.storage.workspace.kind is WorkspaceKind.EMBEDDED:
         # uploads under way get time to end
         dav = Program("dav", [*module, "pelagos.services.dav"], 15, own, stop_seconds=30)

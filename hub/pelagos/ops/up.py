@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from pelagos.backends.process import environment_of
 from pelagos.deployment import ROOT, Deployment, Facts, State
 from pelagos.errors import EngineError, NetworkError, NotRunningError, PelagosError, StateError
 from pelagos.images import ImageGraph, load_graph
-from pelagos.ops import build, engine, supervise
+from pelagos.ops import build, engine, packages, supervise
 from pelagos.ops.down import clear_leftovers, running
 from pelagos.ops.ports import check_port, free_port
 from pelagos.ops.report import Reporter
@@ -30,6 +31,8 @@ from pelagos.sockets import unix_client
 DEFAULT_PORT = 8000
 DEFAULT_BIND = "0.0.0.0"  # noqa: S104 - people come from outside
 READY_SECONDS = 120
+# what the node agent calls, and the Debian package that brings it
+STORAGE = {"fusermount3": "fuse3", "losetup": "mount", "mkfs.ext4": "e2fsprogs"}
 ISOLATED_SECONDS = 30
 PROCESS_NOTICE = (
     "Servers run as local processes: nothing keeps people apart from each other or from this "
@@ -183,8 +186,25 @@ def choose_backend(
     return BackendKind.PROCESS
 
 
+def _prepare_storage(reporter: Reporter) -> None:
+    """The programs with which the node agent mounts; without them servers start all the same."""
+    missing = sorted({name for program, name in STORAGE.items() if not shutil.which(program)})
+    if not missing:
+        return
+    try:
+        if not packages.can_install():
+            raise PelagosError(
+                f"People's storage needs {', '.join(missing)}, and this machine has no apt.",
+                "Install them, then run ./pelagos up again.",
+            )
+        packages.install(missing, reporter)
+    except PelagosError as error:
+        reporter.notice(error.sentence)
+
+
 def _prepare_docker(deployment: Deployment, reporter: Reporter) -> str:
-    """Images and network; the host's address on the servers' network."""
+    """Storage, images and network; the host's address on the servers' network."""
+    _prepare_storage(reporter)
     client = engine.connect()
     log = deployment.state.logs / "build.log"
     names = build.missing(client, deployment.settings, deployment.graph)

@@ -105,9 +105,11 @@ def reconcile_storage(
     wanted = {status["user"] for status in statuses if status["wanted"]}
     here = {person.name: person for person in people}
     for name in sorted(here.keys() - wanted):
-        labs = [lab.name for lab in virtual_labs_of(settings, here[name].groups)]
         logger.warning("The node agent did not know that %r has a server", name)
         agent.put(f"/workspaces/{quote(name, safe='')}")
+    for name, person in sorted(here.items()):
+        # cheap where all is there; else it mends areas, and follows changes of membership
+        labs = [lab.name for lab in virtual_labs_of(settings, person.groups)]
         agent.put(f"/dataspaces/users/{quote(name, safe='')}", json={"virtual_labs": labs})
     gone = wanted - here.keys()
     for name in sorted(gone & suspects):

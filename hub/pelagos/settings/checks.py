@@ -67,6 +67,8 @@ def _check_storage(settings: Settings) -> Iterator[Problem]:
     workspace = settings.storage.workspace
     if workspace.kind is WorkspaceKind.WEBDAV and not workspace.url:
         yield at, "kind webdav needs a url, such as https://cloud.example.org/dav/{user}/"
+    if "{user}" in "".join(workspace.url.split("/")[:3]):
+        yield (*at, "url"), "{user} may stand in the path only, not in the host"
     if workspace.kind is WorkspaceKind.EMBEDDED and workspace.url:
         yield (*at, "url"), "only with kind: webdav"
     if workspace.kind is WorkspaceKind.WEBDAV and workspace.path:
