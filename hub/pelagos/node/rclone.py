@@ -174,6 +174,12 @@ class Mount:
         return int(answer["pid"]) if answer else None
 
     @property
+    def child(self) -> int | None:
+        """The number of a process that this agent started and that has not ended."""
+        alive = self._process is not None and self._process.poll() is None
+        return self._process.pid if alive and self._process else None
+
+    @property
     def ended(self) -> bool:
         """Whether a process that this agent started has ended."""
         return self._process is not None and self._process.poll() is not None
@@ -227,15 +233,14 @@ class Mount:
                 continue  # cut off by rotation
         return found
 
-    def kill(self, number: int | None = None) -> None:
-        """End the process at once; nothing of the cache is lost."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait(10)
-        elif number:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(number, signal.SIGKILL)
-        self._process = None
+    def kill(self, number: int) -> None:
+        """End the process of this number at once; nothing of the cache is lost."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(10)
+            self._process = None
 
 
 def _tail(path: Path) -> Iterator[bytes]:

@@ -1,0 +1,372 @@
+"""One person's workspace on this node: a WebDAV mount, kept as it should be.
+
+`want` when a server starts, `release` when the last one stopped; `look`, called again and again,
+does the rest: it probes the WebDAV server, mounts, heals what died, lets uploads end, and only then
+unmounts. What is wanted stands in a small file, so that a new agent goes on.
+
+Nothing here ever looks at a file on a mount: a hung WebDAV server would hang the agent. For the
+same reason nothing that people wait for takes the lock that `look` holds.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pelagos.deployment import Deployment, mount_password, write_private
+from pelagos.errors import PelagosError, StorageError, VaultError
+from pelagos.node import mounts, placeholder
+from pelagos.node.probe import Space, probe
+from pelagos.node.rclone import EMBEDDED, Cached, Mount, Places, Remote, Upload, cached, remotes_in
+from pelagos.settings import WorkspaceKind
+from pelagos.vault import Vault
+from pelagos.volumes import safe_name
+
+logger = logging.getLogger(__name__)
+
+PROBE_SECONDS = 20.0  # between looks at the server behind a healthy mount
+APPEAR_SECONDS = 10.0  # for a mount to appear
+END_SECONDS = 5.0  # for a killed process to be gone
+HUNG_LOOKS = 4  # remote control silent for so many looks in a row: the process hangs
+_FIRST_WAIT, _LONGEST_WAIT = 2.0, 30.0
+NO_ACCOUNT = (
+    "no account on the WebDAV server was entered yet. Enter it on the page of your workspace "
+    "(/services/workspace/)"
+)
+
+
+class State(StrEnum):
+    """How a person's workspace is."""
+
+    MOUNTED = "mounted"
+    MOUNTING = "mounting"
+    UNAVAILABLE = "unavailable"
+    LEAVING = "leaving"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True)
+class Status:
+    """A workspace at one moment. `used` and `total` in bytes, None where nobody knows."""
+
+    user: str
+    wanted: bool
+    state: State
+    reason: str = ""
+    pending: int = 0
+    pending_bytes: int = 0
+    failed: list[Upload] = field(default_factory=list)
+    used: int | None = None
+    total: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the agent's API gives it."""
+        return asdict(self)
+
+
+class Workspace:
+    """One person's mount."""
+
+    def __init__(self, deployment: Deployment, vault: Vault, user: str) -> None:
+        layout, state = deployment.layout, deployment.state
+        short = layout.socket_name(user)
+        folder = deployment.state.folder / "agent" / "workspaces"
+        self.user = user
+        self._looking = threading.Lock()  # held while the mount is worked on
+        self._deciding = threading.Lock()  # held for a moment, over what is wanted
+        self.wanted = False
+        self.deleted = False  # the account is gone: set the folder aside at the end
+        self.space = Space()
+        self.reason = ""
+        self._deployment, self._vault = deployment, vault
+        self._record = folder / f"{safe_name(user)}.json"
+        self._parent = layout.mount_parent(user)
+        self._target = self._parent / "data"
+        self._mount = Mount(
+            Places(
+                target=self._target,
+                cache=layout.cache(user),
+                config=folder / f"{safe_name(user)}.conf",
+                log=state.logs / "mounts" / f"{safe_name(user)}.log",
+                socket=state.run / f"m-{short}",
+            )
+        )
+        self._stamp = ""  # of the remote that is mounted
+        self._pid = 0
+        self._silent = 0
+        self._wait = _FIRST_WAIT
+        self._next_try = self._next_probe = 0.0
+
+    # what is remembered across agents
+
+    def load(self) -> None:
+        """Take on what an agent before this one left."""
+        try:
+            record = json.loads(self._record.read_text())
+        except (OSError, ValueError):
+            return
+        self.wanted = bool(record.get("wanted"))
+        self.deleted = bool(record.get("deleted"))
+        self._stamp = str(record.get("stamp", ""))
+        self._pid = int(record.get("pid", 0))
+
+    def _save(self) -> None:
+        """Remember. The caller holds `_deciding`."""
+        self._record.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        record = {
+            "user": self.user,
+            "wanted": self.wanted,
+            "deleted": self.deleted,
+            "stamp": self._stamp,
+            "pid": self._pid,
+        }
+        write_private(self._record, json.dumps(record) + "\n")
+
+    # what the agent is asked
+
+    def want(self) -> None:
+        """A server of this person starts: what it binds must be there before."""
+        with self._deciding:
+            self._make_folders()
+            self.deleted = False
+            if not self.wanted:
+                self.wanted = True
+                self._next_try = 0.0
+            self._save()
+
+    def release(self, *, deleted: bool = False) -> None:
+        """The person's last server stopped; `deleted`: and their account is gone."""
+        with self._deciding:
+            self.wanted = False
+            self.deleted = self.deleted or deleted
+            self._next_try = 0.0
+            self._save()
+
+    def retry(self) -> None:
+        """Try everything now that waits for its time."""
+        self._next_try = self._next_probe = 0.0
+        self._wait = _FIRST_WAIT
+        self._mount.retry()
+
+    def status(self) -> Status:
+        """How it is."""
+        mounted = mounts.is_mount(self._target)
+        uploads = self._mount.uploads() if mounted else None
+        reason = self.reason
+        if uploads is None:
+            waiting = [file for file in self._cached() if file.dirty]
+            state = State.ABSENT
+            if mounted or self.wanted or waiting:
+                state = State.UNAVAILABLE if reason else State.MOUNTING
+            pending, size = len(waiting), sum(file.size for file in waiting)
+            uploads = []
+        else:
+            state = State.MOUNTED if self.wanted else State.LEAVING
+            pending, size = len(uploads), sum(upload.size for upload in uploads)
+        return Status(
+            user=self.user,
+            wanted=self.wanted,
+            state=state,
+            reason=reason,
+            pending=pending,
+            pending_bytes=size,
+            failed=[upload for upload in uploads if upload.reason],
+            used=self.space.used,
+            total=self.space.total,
+        )
+
+    def _cached(self) -> list[Cached]:
+        cache = self._mount.places.cache
+        return [file for name in remotes_in(cache) for file in cached(cache, name)]
+
+    # what the keeper does
+
+    def look(self) -> bool:
+        """Bring it one step nearer to how it should be; whether there is anything left to do."""
+        with self._looking:
+            try:
+                return self._look()
+            except (OSError, PelagosError) as error:
+                self._fail(str(error).rstrip("."))
+                return True
+
+    def _look(self) -> bool:
+        remote, why = self._remote()
+        mounted = mounts.is_mount(self._target)
+        if mounted and (remote is None or remote.stamp != self._stamp):
+            # another password or address, or none any more; the cache keeps what waits
+            self._take_down()
+            mounted = False
+        if mounted:
+            return self._look_at_mount(remote)
+        if not self.wanted and not (remote and self._waits_for(remote)):
+            return self._finish()
+        if remote is None:
+            self._fail(why)
+        elif time.monotonic() >= self._next_try:
+            self._try(remote)
+        return True
+
+    def _look_at_mount(self, remote: Remote | None) -> bool:
+        uploads = self._mount.uploads()
+        if uploads is None:
+            self._silent += 1
+            if self._mount.ended or self._silent >= HUNG_LOOKS or not self._alive():
+                logger.warning("The mount of %r died; mounting again", self.user)
+                self._take_down()
+                self._next_try = 0.0
+                if remote is not None:
+                    self._try(remote)
+            return True
+        self._silent = 0
+        if not self.wanted and not uploads:
+            return self._unmount()
+        if remote is not None and time.monotonic() >= self._next_probe:
+            self._next_probe = time.monotonic() + PROBE_SECONDS
+            space, self.reason = probe(remote)
+            self.space = space or self.space
+        return True
+
+    def _waits_for(self, remote: Remote) -> bool:
+        return any(file.dirty for file in cached(self._mount.places.cache, remote.name))
+
+    def _alive(self) -> bool:
+        return bool(self._pid) and Path(f"/proc/{self._pid}").exists()
+
+    def _try(self, remote: Remote) -> None:
+        """Probe and mount."""
+        space, reason = probe(remote)
+        if reason:
+            self._fail(reason)
+            return
+        self.space = space or self.space
+        self._make_folders()
+        self._end_process()  # two of them on one cache would be the end of it
+        with self._deciding:
+            self._stamp = remote.stamp
+            self._save()
+        self._mount.start(remote, self._deployment.settings.storage.workspace.cache)
+        deadline = time.monotonic() + APPEAR_SECONDS
+        while not mounts.is_mount(self._target):
+            if self._mount.ended or time.monotonic() > deadline:
+                self._end_process()
+                self._fail(f"the mount did not come up; its log is {self._mount.places.log}")
+                return
+            time.sleep(0.02)
+        self._silent, self._wait, self.reason = 0, _FIRST_WAIT, ""
+        self._next_probe = time.monotonic() + PROBE_SECONDS
+        with self._deciding:
+            self._pid = self._mount.pid or 0
+            self._save()
+
+    def _fail(self, reason: str) -> None:
+        """Say why it is not there, and when to try again."""
+        if reason != self.reason:
+            logger.warning("The workspace of %r is not mounted: %s", self.user, reason)
+        self.reason = reason
+        self._next_try = time.monotonic() + self._wait
+        self._wait = min(self._wait * 1.5, _LONGEST_WAIT)
+        if not mounts.is_mount(self._target):
+            self._make_folders()
+
+    def _make_folders(self) -> None:
+        placeholder.make(self._parent, self.reason or "it is being mounted")
+
+    def _take_down(self) -> None:
+        """End the process and take its mount away; what waits stays in the cache."""
+        self._end_process()
+        mounts.unmount(self._target, lazy=True)
+        self._stamp, self._silent = "", 0
+
+    def _end_process(self) -> None:
+        """End the process behind the mount, whoever started it, and wait for its end."""
+        for number in {self._mount.pid, self._mount.child, self._pid}:
+            if number and self._is_mount_process(number):
+                self._mount.kill(number)
+                deadline = time.monotonic() + END_SECONDS
+                while self._is_mount_process(number) and time.monotonic() < deadline:
+                    time.sleep(0.02)
+        self._pid = 0
+
+    def _is_mount_process(self, number: int) -> bool:
+        """Whether this number is still our mount: numbers are used again."""
+        try:
+            line = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return False
+        return os.fsencode(self._target) in line
+
+    def _unmount(self) -> bool:
+        """Everything has arrived: leave, unless somebody has a file open."""
+        try:
+            mounts.unmount(self._target, lazy=False)
+        except StorageError as error:
+            logger.info("The workspace of %r stays mounted for now: %s", self.user, error)
+            return True
+        self._take_down()
+        return True  # the next look sees whether the last moment brought something
+
+    def _finish(self) -> bool:
+        """Nothing wanted, nothing waiting; whether there is anything left to do."""
+        with self._deciding:
+            if self.wanted:
+                return True  # somebody came back in this moment
+            if self.deleted:
+                self._set_aside()
+                placeholder.remove(self._parent)
+            left = [file for file in self._cached() if file.dirty is not False]
+            if left:
+                # of another account, or damaged: a person may want it
+                logger.warning("The cache of %r keeps %d files", self.user, len(left))
+                return False
+            # everything has arrived: what is in the cache is a copy
+            shutil.rmtree(self._mount.places.cache, ignore_errors=True)
+            for path in (self._record, self._mount.places.config, self._mount.places.socket):
+                path.unlink(missing_ok=True)
+            self.reason = ""
+            return False
+
+    def _set_aside(self) -> None:
+        """The account is gone: nobody who gets its name later finds its files; nothing is lost."""
+        layout = self._deployment.layout
+        folder = layout.user_workspace(self.user)
+        if self._deployment.settings.storage.workspace.kind is WorkspaceKind.EMBEDDED:
+            aside = layout.workspaces / "deleted"
+            aside.mkdir(mode=0o700, exist_ok=True)
+            if folder.exists() and any(folder.iterdir()):
+                folder.rename(aside / f"{folder.name}-{int(time.time())}")
+            elif folder.exists():
+                folder.rmdir()
+        else:
+            self._vault.forget(self.user)
+        self.deleted = False
+
+    def _remote(self) -> tuple[Remote | None, str]:
+        """The folder to mount, or why there is none."""
+        if self._deployment.settings.storage.workspace.kind is WorkspaceKind.EMBEDDED:
+            key = self._deployment.state.secret("workspace-mount")
+            password = mount_password(key, self.user)
+            url = f"{self._deployment.dav_url}/{quote(self.user, safe='')}/"
+            return Remote(EMBEDDED, url, self.user, password), ""
+        try:
+            account = self._vault.get(self.user)
+        except VaultError as error:
+            return None, str(error).rstrip(".")
+        if account is None:
+            return None, NO_ACCOUNT
+        identity = f"{account.url}\n{account.user}"
+        return Remote(identity, account.url, account.user, account.password), ""
+
+    def close(self) -> None:
+        """Unmount at once; what waits stays in the cache."""
+        with self._looking:
+            self._take_down()
