@@ -60,7 +60,7 @@ def test_a_backup_waits_until_uploads_have_arrived(tmp_path: Path) -> None:
 
 
 def test_files_that_do_not_arrive_are_told_by_name_and_number(tmp_path: Path) -> None:
-    with agent(tmp_path / "s", [[person("ada", 2), person("bob", 0, failed=3)]]):
+    with agent(tmp_path / "s", [[person("ada", 2), person("bob", 3, failed=3)]]):
         assert backup.wait_for_uploads(tmp_path / "s", 0, Silent()) == {"ada": 2, "bob": 3}
 
 

@@ -110,7 +110,12 @@ def obscured(password: str) -> str:
 
 
 def configuration(remote: Remote) -> str:
-    """rclone's configuration file; holds the password, so for a file of mode 0600."""
+    """rclone's configuration file; holds the password, so for a file of mode 0600.
+
+    Raises ValueError for what would not stay on its line.
+    """
+    if any(not character.isprintable() for text in (remote.url, remote.user) for character in text):
+        raise ValueError("a user name or address holds a line break or the like")
     return (
         f"[{remote.name}]\ntype = webdav\nurl = {remote.url}\nvendor = {remote.vendor}\n"
         f"user = {remote.user}\npass = {obscured(remote.password)}\n"
@@ -154,7 +159,7 @@ class Mount:
         self.places.socket.unlink(missing_ok=True)
         try:
             write_private(self.places.config, configuration(remote))
-        except subprocess.SubprocessError as error:
+        except (subprocess.SubprocessError, ValueError) as error:
             raise OSError(f"rclone does not run: {error}") from error
         kept = {key: os.environ[key] for key in ("PATH", "SSL_CERT_FILE") if key in os.environ}
         self._process = subprocess.Popen(

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 
@@ -25,6 +23,7 @@ from pelagos.ops.report import Reporter
 from pelagos.ops.restic import Repository, ensure
 from pelagos.ops.staging import ASIDE, STAGE, stage
 from pelagos.settings import Settings, WorkspaceKind
+from pelagos.sockets import unix_client
 
 PASSWORD = "backup-password"  # noqa: S105 - the name of its file
 WAIT_SECONDS = 60
@@ -207,25 +206,11 @@ def wait_for_uploads(agent: Path, seconds: float, reporter: Reporter) -> dict[st
 
 
 def _under_way(path: Path) -> dict[str, int]:
-    """How many files of whom the node agent has not passed on."""
+    """How many files of whom the node agent has not passed on; refused ones are among them."""
     try:
-        # httpx leaves its socket open where nobody listens
-        with closing(socket.socket(socket.AF_UNIX)) as probe:
-            probe.settimeout(_AGENT_SECONDS)
-            probe.connect(str(path))
-        transport = httpx.HTTPTransport(uds=str(path))
-        with httpx.Client(transport=transport, timeout=_AGENT_SECONDS) as client:
-            answer = client.get("http://agent/workspaces")
-            answer.raise_for_status()
-            people: list[dict[str, Any]] = answer.json()
-            counts = {str(one["user"]): _count(one) for one in people}
-    except (OSError, httpx.HTTPError, ValueError, KeyError, TypeError):
+        with unix_client(path, _AGENT_SECONDS) as client:
+            people = client.get("/workspaces").raise_for_status().json()
+            counts = {str(one["user"]): int(one["pending"]) for one in people}
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
         return {}  # no agent, or an old one
     return {user: count for user, count in counts.items() if count}
-
-
-def _count(person: dict[str, Any]) -> int:
-    """Files that are queued or being sent, and those that were refused and are tried again."""
-    failed = person.get("failed", 0)
-    pending = int(person["pending"])
-    return max(pending, len(failed) if isinstance(failed, list) else int(failed))
