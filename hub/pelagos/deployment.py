@@ -79,8 +79,10 @@ class State:
     def prepare(self) -> None:
         """Make the folder and its parts. Raises StateError if they can't be ours."""
         try:
-            for part in (self.folder, self.logs, self.run, self.secrets, self.hub):
-                part.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.check_owner()  # before anything is left in somebody else's folder
+            for part in (self.logs, self.run, self.secrets, self.hub):
+                part.mkdir(exist_ok=True, mode=0o700)
         except OSError as error:
             raise StateError(
                 f"The state folder {self.folder} can't be made: {error.strerror}.",
@@ -91,7 +93,6 @@ class State:
                 f"The path of the state folder {self.folder} is too long for Unix sockets.",
                 "Give a shorter one with --state DIR.",
             )
-        self.check_owner()
 
     def check_owner(self) -> None:
         """Raise StateError unless the folder is ours and nobody else can write it."""

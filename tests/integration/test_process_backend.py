@@ -97,6 +97,8 @@ def test_an_ordinary_user_gets_the_same_vre_with_a_notice(ordinary: Ordinary) ->
     assert checked.returncode == 0, result
     steps = {step["name"]: step["detail"] for step in result["steps"]}
     assert steps["limits"].startswith("not enforced")
+    assert "arrived" in steps["workspace"]
+    assert "no quota" in steps["dataspace"]
     homes = ordinary.home / ".local" / "state" / "pelagos" / "homes"
     assert [path.name for path in homes.iterdir() if not path.name.startswith(".")] == []
 

@@ -24,6 +24,7 @@ from pelagos.errors import StorageError
 from pelagos.layout import Area, AreaKind
 from pelagos.node.areas import Owner, Place
 from pelagos.node.areas.directory import DirectoryBackend
+from pelagos.node.aside import set_aside
 from pelagos.settings import WorkspaceKind
 from pelagos.virtual_labs import virtual_labs_of
 from pelagos.volumes import safe_name
@@ -69,6 +70,15 @@ def link_storage(deployment: Deployment, owner: str, virtual_labs: list[str]) ->
             _make_folder(wanted)
         if not link.exists() and not link.is_symlink():
             link.symlink_to(folder)
+
+
+def _unlink_shared(deployment: Deployment, owner: str) -> None:
+    """Take the links to shared folders out of a workspace. Raises OSError."""
+    shared = deployment.layout.user_workspace(owner) / "shared"
+    if shared.is_dir():
+        for link in shared.iterdir():
+            link.unlink()
+        shared.rmdir()
 
 
 def _make_folder(folder: Path) -> None:
@@ -156,9 +166,14 @@ class PelagosProcessSpawner(ServerMixin, SimpleLocalProcessSpawner):  # type: ig
         return homes / ".scratch" / safe_name(self.user.name)
 
     def delete_forever(self) -> None:
-        """The person's account is deleted: so are their home and dataspace. The workspace stays."""
+        """The account is deleted: so are home and dataspace. The workspace is set aside."""
         if not self.name:
             shutil.rmtree(home_of(self.deployment, self.user.name), ignore_errors=True)
             shutil.rmtree(self._scratch(), ignore_errors=True)
             area = Area(AreaKind.USERS, self.user.name)
             shutil.rmtree(self.deployment.layout.area(area), ignore_errors=True)
+            try:
+                _unlink_shared(self.deployment, self.user.name)
+                set_aside(self.deployment.layout, self.user.name)
+            except OSError as error:
+                logger.warning("The workspace of %r stays: %s", self.user.name, error)

@@ -25,6 +25,7 @@ from urllib.parse import quote
 from pelagos.deployment import Deployment, mount_password, write_private
 from pelagos.errors import PelagosError, StorageError, VaultError
 from pelagos.node import mounts, placeholder
+from pelagos.node.aside import set_aside
 from pelagos.node.probe import Space, probe
 from pelagos.node.rclone import EMBEDDED, Cached, Mount, Places, Remote, Upload, cached, remotes_in
 from pelagos.settings import WorkspaceKind
@@ -321,7 +322,11 @@ class Workspace:
             if self.wanted:
                 return True  # somebody came back in this moment
             if self.deleted:
-                self._set_aside()
+                if self._embedded:
+                    set_aside(self._deployment.layout, self.user)
+                else:
+                    self._vault.forget(self.user)
+                self.deleted = False
                 placeholder.remove(self._parent)
             left = [file for file in self._cached() if file.dirty is not False]
             if left:
@@ -335,24 +340,13 @@ class Workspace:
             self.reason = ""
             return False
 
-    def _set_aside(self) -> None:
-        """The account is gone: nobody who gets its name later finds its files; nothing is lost."""
-        layout = self._deployment.layout
-        folder = layout.user_workspace(self.user)
-        if self._deployment.settings.storage.workspace.kind is WorkspaceKind.EMBEDDED:
-            aside = layout.workspaces / "deleted"
-            aside.mkdir(mode=0o700, exist_ok=True)
-            if folder.exists() and any(folder.iterdir()):
-                folder.rename(aside / f"{folder.name}-{int(time.time())}")
-            elif folder.exists():
-                folder.rmdir()
-        else:
-            self._vault.forget(self.user)
-        self.deleted = False
+    @property
+    def _embedded(self) -> bool:
+        return self._deployment.settings.storage.workspace.kind is WorkspaceKind.EMBEDDED
 
     def _remote(self) -> tuple[Remote | None, str]:
         """The folder to mount, or why there is none."""
-        if self._deployment.settings.storage.workspace.kind is WorkspaceKind.EMBEDDED:
+        if self._embedded:
             key = self._deployment.state.secret("workspace-mount")
             password = mount_password(key, self.user)
             url = f"{self._deployment.dav_url}/{quote(self.user, safe='')}/"
