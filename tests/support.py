@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -16,9 +17,11 @@ from typing import Any, Self
 
 import httpx
 from pelagos.deployment import ROOT, WORKSPACE_PATH, Deployment, Facts, State
+from pelagos.hubconfig.roles import OPERATOR
 from pelagos.node import mounts
 from pelagos.ops import engine
 from pelagos.ops.hubapi import HubApi
+from pelagos.ops.kernel import Kernel
 from pelagos.settings import BackendKind
 
 
@@ -204,6 +207,16 @@ class Person:
         return self.client.post(
             path, headers={"X-XSRFToken": xsrf, "Referer": f"{self.vre.url}/hub/home"}, **arguments
         )
+
+
+def cell(vre: Vre, user: str, source: str, seconds: float = 240) -> str:
+    """What a cell on a person's server prints. Raises PelagosError with the cell's own error."""
+
+    async def run() -> str:
+        async with Kernel(f"{vre.url}/user/{user}/", vre.state.secret(OPERATOR)) as kernel:
+            return (await kernel.run(source, seconds)).text.strip()
+
+    return asyncio.run(run())
 
 
 class Gate:

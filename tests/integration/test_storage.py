@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import signal
@@ -13,11 +12,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from pelagos.errors import PelagosError
-from pelagos.hubconfig.roles import OPERATOR
 from pelagos.node import mounts
-from pelagos.ops.kernel import Kernel
 from storage_node import hashes, rclone_pid
-from support import Vre, until
+from support import Vre, cell, until
 
 pytestmark = pytest.mark.engine
 
@@ -70,16 +67,6 @@ def workspace(vre: Vre, user: str) -> dict[str, object]:
     storage = vre.status().get("storage") or {"workspaces": []}
     found = [one for one in storage["workspaces"] if one["user"] == user]
     return dict(found[0]) if found else {}
-
-
-def cell(vre: Vre, user: str, source: str, seconds: float = 240) -> str:
-    """What a cell on the person's server prints."""
-
-    async def run() -> str:
-        async with Kernel(f"{vre.url}/user/{user}/", vre.state.secret(OPERATOR)) as kernel:
-            return (await kernel.run(source, seconds)).text.strip()
-
-    return asyncio.run(run())
 
 
 def arrived(vre: Vre, user: str) -> None:

@@ -13,7 +13,7 @@ from pelagos.deployment import WORKSPACE_PATH
 from pelagos.services.workspace.service import STORAGE_KEY, vault_folder
 from pelagos.vault import Vault
 from stand_ins import PeopleAgent, storage_of_nobody
-from support import Person, Vre, until
+from support import Person, Vre, cell, until
 from webdav_peers import Apache, apache_server, open_folder
 
 pytestmark = pytest.mark.engine
@@ -315,7 +315,38 @@ def test_an_account_elsewhere_is_tried_kept_encrypted_and_forgotten(
     assert vault.get("ada") is None
 
 
-def test_the_service_runs_as_its_account_where_it_can(vre: Vre) -> None:
-    if not vre.deployment.facts.as_account:
-        pytest.skip("the account can't read this checkout")
-    assert vault_folder(vre.deployment).owner() == "pelagos-server"
+def test_an_account_that_is_entered_appears_in_a_running_server_and_leaves_it(
+    vre: Vre, ada: Person, apache: Apache
+) -> None:
+    with vre.api() as hub:
+        hub.call("POST", "/users/ada/server", {"image": "base"})
+        until(lambda: hub.call("GET", "/users/ada")["servers"][""]["ready"], 90)
+    look = "import os; print(sorted(os.listdir('/home/jovyan/workspace')))"
+    assert cell(vre, "ada", look) == "['README.txt']"
+    token = csrf(ada.client.get(PAGE))
+    form = {"csrf": token, "user": apache.user, "password": apache.password}
+    assert "took your account" in told(ada.client.post(f"{PAGE}account", data=form))
+    write = """
+import pathlib, time
+folder = pathlib.Path.home() / "workspace"
+for _ in range(300):
+    try:
+        (folder / "ctd.txt").write_text("35.1 psu")
+        break
+    except OSError:
+        time.sleep(0.1)
+"""
+    cell(vre, "ada", write)
+    arrived = apache.files / "ada@elsewhere" / "ctd.txt"
+    until(arrived.exists, 60, vre.logs())
+    until(lambda: arrived.read_text() == "35.1 psu", 10)
+    ada.client.post(f"{PAGE}account/forget", data={"csrf": token})
+    until(lambda: cell(vre, "ada", look) == "['README.txt']", 60, vre.logs())
+    assert arrived.exists(), "forgetting touches nothing elsewhere"
+
+
+def test_the_service_runs_as_its_account_or_doctor_says_why_not(vre: Vre) -> None:
+    if vre.deployment.facts.as_account:
+        assert vault_folder(vre.deployment).owner() == "pelagos-server"
+    else:
+        assert "the storage services run as root" in vre.run("doctor").stdout
