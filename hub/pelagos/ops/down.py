@@ -12,7 +12,7 @@ import psutil
 from pelagos.deployment import ROOT, STATE_VARIABLE, Deployment, Facts, State
 from pelagos.errors import EngineError, NotRunningError, PelagosError
 from pelagos.images import load_graph
-from pelagos.node import firewall
+from pelagos.node import firewall, mounts
 from pelagos.node.dataspaces import Dataspaces
 from pelagos.node.network import policy_of
 from pelagos.node.workspaces import Workspaces
@@ -75,7 +75,7 @@ def down(state: State, *, servers: bool, reporter: Reporter) -> list[str]:
     # without the settings: a stop must work whatever another version left in the folder
     deployment = Deployment(state, facts, Settings(), load_graph(ROOT))
     stopped = stop_servers(deployment, runs, reporter) if servers else []
-    if servers:
+    if servers or not _any_server(deployment):
         _close_storage(deployment, reporter)
     if not runs:
         if stopped or clear_leftovers(state, facts):
@@ -101,9 +101,21 @@ def down(state: State, *, servers: bool, reporter: Reporter) -> list[str]:
     return stopped
 
 
+def _any_server(deployment: Deployment) -> bool:
+    """Whether a server may still use what is mounted."""
+    if deployment.facts.backend is not BackendKind.DOCKER:
+        return False
+    try:
+        return bool(engine.containers(engine.connect(), deployment))
+    except EngineError:
+        return True  # nobody knows
+
+
 def _close_storage(deployment: Deployment, reporter: Reporter) -> None:
     """With the last server the mounts go, once everything that people wrote has arrived."""
-    if deployment.facts.backend is not BackendKind.DOCKER:
+    if deployment.facts.backend is not BackendKind.DOCKER or not mounts.below(
+        deployment.state.folder
+    ):
         return
     reporter.step("Waiting for uploads, then unmounting workspaces and dataspaces")
     try:
