@@ -86,8 +86,10 @@ def test_a_lost_machine_comes_back_with_accounts_tokens_and_files(tmp_path: Path
             token = ada.post("/hub/api/users/ada/tokens", json={"note": "laptop"}).json()["token"]
         with writing(layout.user_workspace("grace")):
             first = backup(vre.folder, place)
-            second = backup(vre.folder, place)
-        assert int(str(second["added"])) < int(str(first["added"])), "the second is incremental"
+            backup(vre.folder, place)
+        backup(vre.folder, place)
+        quiet = backup(vre.folder, place)
+        assert int(str(quiet["added"])) < int(str(first["added"])) / 4, "only changes are added"
         assert vre.status()["hub"], "nothing was stopped"
         wanted = hashes(layout.user_workspace("ada")) | hashes(layout.virtual_lab_workspace(lab))
         instance, password = vre.state.instance(), vre.password()
