@@ -11,9 +11,9 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import uvicorn
@@ -21,6 +21,7 @@ from fastapi import FastAPI
 
 from pelagos import accounts
 from pelagos.deployment import Deployment, default_state
+from pelagos.errors import PelagosError
 from pelagos.node import network, people, storage
 from pelagos.node.dataspaces import Dataspaces
 from pelagos.node.metrics import registry
@@ -34,7 +35,13 @@ def make_app(keeper: network.Keeper, workspaces: Workspaces, dataspaces: Dataspa
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(keeper.run()), asyncio.create_task(workspaces.run())]
+        workspaces.recover()
+        tasks = [
+            asyncio.create_task(keeper.run()),
+            asyncio.create_task(workspaces.run()),
+            # images are checked and mounted: with many, that takes a while
+            asyncio.create_task(asyncio.to_thread(recover, dataspaces)),
+        ]
         yield
         for task in tasks:
             task.cancel()
@@ -45,20 +52,19 @@ def make_app(keeper: network.Keeper, workspaces: Workspaces, dataspaces: Dataspa
     return app
 
 
+def recover(dataspaces: Dataspaces) -> None:
+    """Mount the dataspace again; what fails is tried again when somebody needs it."""
+    try:
+        dataspaces.recover()
+    except (PelagosError, OSError) as error:
+        logger.error("The dataspace was not recovered: %s", error)
+
+
 def make_people_app(workspaces: Workspaces, dataspaces: Dataspaces) -> FastAPI:
     """The API for the workspace service."""
     app = FastAPI(title="Pelagos node agent, for people")
     app.include_router(people.routes(workspaces, dataspaces, registry(workspaces, dataspaces)))
     return app
-
-
-class Server(uvicorn.Server):
-    """A server that leaves signals to `serve`, which ends both."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """See uvicorn.Server."""
-        yield
 
 
 def listen(path: Path, group: int = 0) -> socket.socket:
@@ -75,34 +81,29 @@ def listen(path: Path, group: int = 0) -> socket.socket:
     return found
 
 
-async def serve(apps: list[tuple[socket.socket, FastAPI]]) -> None:
-    """Serve each app on its socket until SIGTERM or SIGINT."""
-    servers = [(Server(uvicorn.Config(app, log_level="warning")), own) for own, app in apps]
-    loop = asyncio.get_running_loop()
+def serve_people(own: socket.socket, app: FastAPI) -> None:
+    """Serve the workspace service from a thread with threads of its own.
 
-    def stop() -> None:
-        for server, _ in servers:
-            server.should_exit = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    await asyncio.gather(*(server.serve(sockets=[own]) for server, own in servers))
+    Whatever people ask for there, the hub's calls find free threads.
+    """
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    # signals are for the main thread, whose end is this thread's end too
+    threading.Thread(
+        target=lambda: asyncio.run(server.serve(sockets=[own])), name="people", daemon=True
+    ).start()
 
 
-async def run(deployment: Deployment) -> None:
-    """The agent's whole life."""
+def run(deployment: Deployment) -> None:
+    """The agent's whole life. It listens before it looks at any mount or disk."""
     keeper = network.Keeper(deployment)
     workspaces = Workspaces(deployment)
     dataspaces = Dataspaces(deployment.layout, deployment.settings)
-    await asyncio.to_thread(workspaces.recover)
-    await asyncio.to_thread(dataspaces.recover)
     _, group = accounts.ids() if deployment.facts.as_account else (0, 0)
-    await serve(
-        [
-            (listen(deployment.agent_socket), make_app(keeper, workspaces, dataspaces)),
-            (listen(deployment.people_socket, group), make_people_app(workspaces, dataspaces)),
-        ]
-    )
+    people = make_people_app(workspaces, dataspaces)
+    serve_people(listen(deployment.people_socket, group), people)
+    app = make_app(keeper, workspaces, dataspaces)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    asyncio.run(server.serve(sockets=[listen(deployment.agent_socket)]))
 
 
 def main() -> None:
@@ -110,7 +111,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     os.umask(0o077)  # sockets and files are for the hub's own account
-    asyncio.run(run(Deployment.load(default_state())))
+    run(Deployment.load(default_state()))
 
 
 if __name__ == "__main__":

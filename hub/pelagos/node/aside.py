@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from pelagos.layout import Layout
 
 FOLDER = "deleted"
 
 
-def set_aside(layout: Layout, user: str) -> None:
+def set_aside(layout: Layout, user: str) -> Path:
     """Move it where nobody finds it who gets the same name later; nothing is lost.
 
-    An empty one goes. Safe to repeat. Raises OSError.
+    An empty one goes. Safe to repeat. Returns where it is, or would be. Raises OSError.
     """
     folder = layout.user_workspace(user)
-    if not folder.is_dir():
-        return
-    if not any(folder.iterdir()):
+    place = layout.workspaces / FOLDER / f"{folder.name}-{time.time_ns()}"
+    place.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+    if folder.is_dir() and any(folder.iterdir()):
+        folder.rename(place)
+    elif folder.is_dir():
         folder.rmdir()
-        return
-    aside = layout.workspaces / FOLDER
-    aside.mkdir(mode=0o700, exist_ok=True)
-    folder.rename(aside / f"{folder.name}-{time.time_ns()}")
+    return place

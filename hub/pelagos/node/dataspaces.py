@@ -35,7 +35,7 @@ from pelagos.node.sweeper import (
     read_totals,
     tell_view,
 )
-from pelagos.settings import Settings
+from pelagos.settings import QuotaKind, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -80,16 +80,26 @@ class AreaStatus:
     next: list[NextFile] = field(default_factory=list)
 
 
+def _choice(layout: Layout) -> tuple[Choice, str]:
+    """The kind to use, and what is wrong if it is not what the settings want."""
+    try:
+        return choose(layout), ""
+    except StorageError as error:
+        logger.error("%s", error.sentence)
+        return Choice(QuotaKind.DIRECTORY, error.sentence), f"Quotas are not enforced: {error}"
+
+
 class Dataspaces:
     """All dataspaces of one VRE. Every verb is safe to repeat, and to call from many threads.
 
-    Raises StorageError at once if the machine can't do what the settings want.
+    If the machine can't do what the settings want, there are plain folders, whose every status and
+    `./pelagos doctor` say so: people's servers start all the same.
     """
 
     def __init__(self, layout: Layout, settings: Settings, owner: Owner | None = None) -> None:
         self._layout = layout
         self._settings = settings.storage.dataspace
-        self.choice: Choice = choose(layout)
+        self.choice, self._wrong = _choice(layout)
         self._backends = backends(layout.dataspaces, owner or Owner())
         self._pool = DirectoryBackend(Owner(0, 0))
         self._files = StateFiles(layout)
@@ -183,11 +193,16 @@ class Dataspaces:
         """Delete a person's area, view and pins, also while a server runs."""
         view = self._layout.view(user)
         with self._locked(f"view {view.name}"):
-            for name in self._shown(view):
-                views.hide(view / name)
-            with contextlib.suppress(FileNotFoundError):
+            try:
+                for name in self._shown(view):
+                    views.hide(view / name)
                 (view / EXPIRY_FILE).unlink(missing_ok=True)
                 view.rmdir()
+            except FileNotFoundError:
+                pass
+            except (StorageError, OSError) as error:
+                # what is only shown must not keep the files themselves
+                logger.error("The view %s is left: %s", view, error)
         self._remove(Area(AreaKind.USERS, user))
 
     def remove_virtual_lab(self, name: str) -> None:
@@ -339,7 +354,7 @@ class Dataspaces:
             self._notices.pop(area.folder, None)
 
     def _status(self, name: str, area: Area, failure: str) -> AreaStatus:
-        reason = self._notices.get(area.folder, "")
+        reason = self._notices.get(area.folder, "") or self._wrong
         quota = self._quota(area.kind)
         usage, state = Usage(0, quota, enforced=False), AreaState.READY
         try:

@@ -50,8 +50,7 @@ def routes(
     @router.post("/people/{user}/retry")
     def retry(user: str) -> dict[str, Any]:
         """Try a mount or refused uploads again now."""
-        workspaces.of(user).retry()
-        workspaces.kick(user)
+        workspaces.retry(user)
         return status(user)
 
     @router.put("/people/{user}/pins")

@@ -15,6 +15,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ from pelagos.sockets import unix_client
 EMBEDDED = "embedded"  # identity of a folder on our own server
 RC_TIMEOUT = 5.0  # seconds for one call
 _OBSCURE_TIMEOUT = 20
+UNKNOWN = "the reason is not known any more; the next try tells"
 _LOG_TAIL = 512 * 1024  # bytes of the log that are searched for reasons
 _SERVER_USER = 1000  # user and group in people's servers
 
@@ -151,6 +153,7 @@ class Mount:
     def __init__(self, places: Places) -> None:
         self.places = places
         self._process: subprocess.Popen[bytes] | None = None
+        self._reasons: dict[str, str] = {}  # by file name; the log that told them may be gone
 
     def start(self, remote: Remote, cache_size: int) -> None:
         """Start the process; the mount appears a moment later. Raises OSError."""
@@ -173,41 +176,21 @@ class Mount:
         )
 
     @property
-    def pid(self) -> int | None:
-        """Its process number; None if it does not answer."""
-        answer = self._call("core/pid")
-        return int(answer["pid"]) if answer else None
-
-    @property
-    def child(self) -> int | None:
-        """The number of a process that this agent started and that has not ended."""
-        alive = self._process is not None and self._process.poll() is None
-        return self._process.pid if alive and self._process else None
-
-    @property
     def ended(self) -> bool:
         """Whether a process that this agent started has ended."""
         return self._process is not None and self._process.poll() is not None
 
-    def _call(self, method: str, **parameters: Any) -> dict[str, Any] | None:
-        """One remote-control call; None if nobody answers."""
-        try:
-            with unix_client(self.places.socket, RC_TIMEOUT) as client:
-                response = client.post(f"/{method}", json=parameters)
-                if response.is_error:
-                    return None
-                answer: dict[str, Any] = response.json()
-                return answer
-        except (httpx.HTTPError, ValueError):
-            return None
-
     def uploads(self) -> list[Upload] | None:
         """What it has yet to upload; None if it does not answer."""
-        answer = self._call("vfs/queue")
-        if answer is None:
+        try:
+            with unix_client(self.places.socket, RC_TIMEOUT) as client:
+                queue = _queue(client)
+        except (httpx.HTTPError, ValueError):
             return None
-        queue = answer.get("queue") or []
-        reasons = self._reasons() if any(entry["tries"] for entry in queue) else {}
+        if any(entry["tries"] for entry in queue):
+            self._reasons = {**self._reasons, **self._told()}
+        waiting = {entry["name"] for entry in queue}
+        self._reasons = {name: why for name, why in self._reasons.items() if name in waiting}
         return [
             Upload(
                 name=entry["name"],
@@ -215,17 +198,25 @@ class Mount:
                 tries=entry["tries"],
                 next_try=max(0.0, entry["expiry"]),
                 uploading=entry["uploading"],
-                reason=reasons.get(entry["name"], ""),
+                reason=self._reasons.get(entry["name"], UNKNOWN if entry["tries"] else ""),
             )
             for entry in queue
         ]
 
     def retry(self) -> None:
-        """Try every waiting upload now, not when its time comes."""
-        for entry in (self._call("vfs/queue") or {}).get("queue") or []:
-            self._call("vfs/queue-set-expiry", id=entry["id"], expiry=-1.0)
+        """Try waiting uploads now, not when their time comes: as many as fit into a moment."""
+        deadline = time.monotonic() + RC_TIMEOUT
+        with (
+            contextlib.suppress(httpx.HTTPError, ValueError),
+            unix_client(self.places.socket, RC_TIMEOUT) as client,
+        ):
+            for entry in _queue(client):
+                if time.monotonic() > deadline:
+                    break
+                body = {"id": entry["id"], "expiry": -1.0}
+                client.post("/vfs/queue-set-expiry", json=body)
 
-    def _reasons(self) -> dict[str, str]:
+    def _told(self) -> dict[str, str]:
         """Why uploads failed last, by file name, from the end of the log."""
         found = {}
         for line in _tail(self.places.log):
@@ -246,6 +237,26 @@ class Mount:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(10)
             self._process = None
+
+
+def _queue(client: httpx.Client) -> list[dict[str, Any]]:
+    """rclone's list of what it has yet to upload. Raises httpx.HTTPError, ValueError."""
+    answer = client.post("/vfs/queue", json={}).raise_for_status().json()
+    return list(answer.get("queue") or [])
+
+
+def processes(target: Path) -> list[int]:
+    """Numbers of all processes that mount on `target`, whoever started them."""
+    wanted, found = os.fsencode(target), []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                line = Path(entry.path, "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue  # it has ended
+            if line[1:2] == [b"mount"] and wanted in line:
+                found.append(int(entry.name))
+    return found
 
 
 def _tail(path: Path) -> Iterator[bytes]:

@@ -26,10 +26,7 @@ def routes(workspaces: Workspaces, dataspaces: Dataspaces) -> APIRouter:
     @router.put("/workspaces/{user}")
     def want(user: str) -> dict[str, Any]:
         """A server of this person starts. Returns before the mount is there: it appears in it."""
-        one = workspaces.of(user)
-        one.want()
-        workspaces.kick(user)
-        return one.status().as_dict()
+        return workspaces.want(user).as_dict()
 
     @router.get("/workspaces/{user}")
     def workspace(user: str) -> dict[str, Any]:
@@ -42,10 +39,7 @@ def routes(workspaces: Workspaces, dataspaces: Dataspaces) -> APIRouter:
 
         Uploads go on until all have arrived; then it is unmounted.
         """
-        one = workspaces.of(user)
-        one.release(deleted=deleted)
-        workspaces.kick(user)
-        return one.status().as_dict()
+        return workspaces.release(user, deleted=deleted).as_dict()
 
     @router.get("/dataspaces")
     def every_area() -> list[dict[str, Any]]:

@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import threading
 import time
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -27,7 +25,17 @@ from pelagos.errors import PelagosError, StorageError, VaultError
 from pelagos.node import mounts, placeholder
 from pelagos.node.aside import set_aside
 from pelagos.node.probe import Space, probe
-from pelagos.node.rclone import EMBEDDED, Cached, Mount, Places, Remote, Upload, cached, remotes_in
+from pelagos.node.rclone import (
+    EMBEDDED,
+    Cached,
+    Mount,
+    Places,
+    Remote,
+    Upload,
+    cached,
+    processes,
+    remotes_in,
+)
 from pelagos.settings import WorkspaceKind
 from pelagos.vault import Vault
 from pelagos.volumes import safe_name
@@ -77,7 +85,7 @@ class Status:
 class Workspace:
     """One person's mount."""
 
-    def __init__(self, deployment: Deployment, vault: Vault, user: str) -> None:
+    def __init__(self, deployment: Deployment, user: str) -> None:
         layout, state = deployment.layout, deployment.state
         short = layout.socket_name(user)
         folder = deployment.state.folder / "agent" / "workspaces"
@@ -88,7 +96,7 @@ class Workspace:
         self.deleted = False  # the account is gone: set the folder aside at the end
         self.space = Space()
         self.reason = ""
-        self._deployment, self._vault = deployment, vault
+        self._deployment = deployment
         self._record = folder / f"{safe_name(user)}.json"
         self._parent = layout.mount_parent(user)
         self._target = self._parent / "data"
@@ -96,13 +104,13 @@ class Workspace:
             Places(
                 target=self._target,
                 cache=layout.cache(user),
-                config=folder / f"{safe_name(user)}.conf",
+                config=state.run / f"m-{short}.conf",  # not in backups: it holds a password
                 log=state.logs / "mounts" / f"{safe_name(user)}.log",
                 socket=state.run / f"m-{short}",
             )
         )
         self._stamp = ""  # of the remote that is mounted
-        self._pid = 0
+        self._retrying = False
         self._silent = 0
         self._wait = _FIRST_WAIT
         self._next_try = self._next_probe = 0.0
@@ -118,7 +126,6 @@ class Workspace:
         self.wanted = bool(record.get("wanted"))
         self.deleted = bool(record.get("deleted"))
         self._stamp = str(record.get("stamp", ""))
-        self._pid = int(record.get("pid", 0))
 
     def _save(self) -> None:
         """Remember. The caller holds `_deciding`."""
@@ -128,17 +135,18 @@ class Workspace:
             "wanted": self.wanted,
             "deleted": self.deleted,
             "stamp": self._stamp,
-            "pid": self._pid,
         }
         write_private(self._record, json.dumps(record) + "\n")
 
     # what the agent is asked
 
     def want(self) -> None:
-        """A server of this person starts: what it binds must be there before."""
+        """A server of this person starts: what it binds must be there before.
+
+        If somebody of the same name was deleted, that is finished first, by `look`.
+        """
         with self._deciding:
             self._make_folders()
-            self.deleted = False
             if not self.wanted:
                 self.wanted = True
                 self._next_try = 0.0
@@ -153,10 +161,10 @@ class Workspace:
             self._save()
 
     def retry(self) -> None:
-        """Try everything now that waits for its time."""
+        """Try everything now that waits for its time: the next `look` does it, once."""
         self._next_try = self._next_probe = 0.0
         self._wait = _FIRST_WAIT
-        self._mount.retry()
+        self._retrying = True
 
     def status(self) -> Status:
         """How it is."""
@@ -180,7 +188,7 @@ class Workspace:
             reason=reason,
             pending=pending,
             pending_bytes=size,
-            failed=[upload for upload in uploads if upload.reason],
+            failed=[upload for upload in uploads if upload.tries],
             used=self.space.used,
             total=self.space.total,
         )
@@ -201,6 +209,8 @@ class Workspace:
                 return True
 
     def _look(self) -> bool:
+        if self.deleted:
+            self._set_aside()
         remote, why = self._remote()
         mounted = mounts.is_mount(self._target)
         if mounted and (remote is None or remote.stamp != self._stamp):
@@ -221,7 +231,7 @@ class Workspace:
         uploads = self._mount.uploads()
         if uploads is None:
             self._silent += 1
-            if self._mount.ended or self._silent >= HUNG_LOOKS or not self._alive():
+            if self._mount.ended or self._silent >= HUNG_LOOKS or not processes(self._target):
                 logger.warning("The mount of %r died; mounting again", self.user)
                 self._take_down()
                 self._next_try = 0.0
@@ -231,17 +241,30 @@ class Workspace:
         self._silent = 0
         if not self.wanted and not uploads:
             return self._unmount()
+        if self._retrying:
+            self._retrying = False
+            self._mount.retry()
         if remote is not None and time.monotonic() >= self._next_probe:
             self._next_probe = time.monotonic() + PROBE_SECONDS
-            space, self.reason = probe(remote)
+            space, reason = probe(remote)
+            self.reason = reason or self._held(remote)
             self.space = space or self.space
         return True
 
+    def _held(self, remote: Remote) -> str:
+        """What waits in the cache for another account or address than the present one."""
+        cache = self._mount.places.cache
+        others = [name for name in remotes_in(cache) if name != remote.name]
+        waiting = [file for name in others for file in cached(cache, name) if file.dirty]
+        if not waiting:
+            return ""
+        return (
+            f"{len(waiting)} files, such as {waiting[0].name!r}, wait for the account or address "
+            "that this workspace had before; enter that again and they arrive there"
+        )
+
     def _waits_for(self, remote: Remote) -> bool:
         return any(file.dirty for file in cached(self._mount.places.cache, remote.name))
-
-    def _alive(self) -> bool:
-        return bool(self._pid) and Path(f"/proc/{self._pid}").exists()
 
     def _try(self, remote: Remote) -> None:
         """Probe and mount."""
@@ -250,6 +273,7 @@ class Workspace:
             self._fail(reason)
             return
         self.space = space or self.space
+        mounts.shared(self._parent.parent)
         self._make_folders()
         self._end_process()  # two of them on one cache would be the end of it
         with self._deciding:
@@ -263,11 +287,8 @@ class Workspace:
                 self._fail(f"the mount did not come up; its log is {self._mount.places.log}")
                 return
             time.sleep(0.02)
-        self._silent, self._wait, self.reason = 0, _FIRST_WAIT, ""
+        self._silent, self._wait, self.reason = 0, _FIRST_WAIT, self._held(remote)
         self._next_probe = time.monotonic() + PROBE_SECONDS
-        with self._deciding:
-            self._pid = self._mount.pid or 0
-            self._save()
 
     def _fail(self, reason: str) -> None:
         """Say why it is not there, and when to try again."""
@@ -284,27 +305,24 @@ class Workspace:
 
     def _take_down(self) -> None:
         """End the process and take its mount away; what waits stays in the cache."""
-        self._end_process()
-        mounts.unmount(self._target, lazy=True)
-        self._stamp, self._silent = "", 0
+        self._silent = 0
+        try:
+            self._end_process()
+        finally:
+            mounts.unmount(self._target, lazy=True)
 
     def _end_process(self) -> None:
-        """End the process behind the mount, whoever started it, and wait for its end."""
-        for number in {self._mount.pid, self._mount.child, self._pid}:
-            if number and self._is_mount_process(number):
-                self._mount.kill(number)
-                deadline = time.monotonic() + END_SECONDS
-                while self._is_mount_process(number) and time.monotonic() < deadline:
-                    time.sleep(0.02)
-        self._pid = 0
+        """End every process behind this mount, whoever started it, and wait for its end.
 
-    def _is_mount_process(self, number: int) -> bool:
-        """Whether this number is still our mount: numbers are used again."""
-        try:
-            line = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            return False
-        return os.fsencode(self._target) in line
+        Raises StorageError if one stays: two of them on one cache would be the end of it.
+        """
+        deadline = time.monotonic() + END_SECONDS
+        while found := processes(self._target):
+            if time.monotonic() > deadline:
+                raise StorageError(f"the mount's process {found[0]} does not end")
+            for number in found:
+                self._mount.kill(number)
+            time.sleep(0.02)
 
     def _unmount(self) -> bool:
         """Everything has arrived: leave, unless somebody has a file open."""
@@ -318,16 +336,10 @@ class Workspace:
 
     def _finish(self) -> bool:
         """Nothing wanted, nothing waiting; whether there is anything left to do."""
+        self._end_process()
         with self._deciding:
-            if self.wanted:
-                return True  # somebody came back in this moment
-            if self.deleted:
-                if self._embedded:
-                    set_aside(self._deployment.layout, self.user)
-                else:
-                    self._vault.forget(self.user)
-                self.deleted = False
-                placeholder.remove(self._parent)
+            if self.wanted or self.deleted:
+                return True  # somebody came back, or went for good, in this moment
             left = [file for file in self._cached() if file.dirty is not False]
             if left:
                 # of another account, or damaged: a person may want it
@@ -335,10 +347,43 @@ class Workspace:
                 return False
             # everything has arrived: what is in the cache is a copy
             shutil.rmtree(self._mount.places.cache, ignore_errors=True)
-            for path in (self._record, self._mount.places.config, self._mount.places.socket):
-                path.unlink(missing_ok=True)
-            self.reason = ""
+            self._forget()
             return False
+
+    def _forget(self) -> None:
+        """Nothing is known of this person any more."""
+        for path in (self._record, self._mount.places.config, self._mount.places.socket):
+            path.unlink(missing_ok=True)
+        self.reason, self._stamp = "", ""
+
+    def _set_aside(self) -> None:
+        """The account is gone: at once, before anybody of the same name comes, and nothing is lost.
+
+        What has not arrived goes beside the workspace that it was meant for.
+        """
+        self._take_down()
+        with self._deciding:
+            aside = None
+            if self._embedded:
+                aside = set_aside(self._deployment.layout, self.user)
+            else:
+                self._vault().forget(self.user)
+            cache = self._mount.places.cache
+            if any(file.dirty is not False for file in self._cached()):
+                place = aside or cache
+                shutil.move(cache, place.with_name(f"{place.name}-not-arrived-{time.time_ns()}"))
+            shutil.rmtree(cache, ignore_errors=True)
+            self._forget()
+            self.deleted = False
+            if self.wanted:
+                self._save()
+            else:
+                placeholder.remove(self._parent)
+
+    def _vault(self) -> Vault:
+        """Accounts elsewhere. Raises VaultError if its key is damaged."""
+        state = self._deployment.state
+        return Vault(state.storage / "credentials", state.secret("storage-key"))
 
     @property
     def _embedded(self) -> bool:
@@ -352,7 +397,7 @@ class Workspace:
             url = f"{self._deployment.dav_url}/{quote(self.user, safe='')}/"
             return Remote(EMBEDDED, url, self.user, password), ""
         try:
-            account = self._vault.get(self.user)
+            account = self._vault().get(self.user)
         except VaultError as error:
             return None, str(error).rstrip(".")
         if account is None:

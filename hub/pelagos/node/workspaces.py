@@ -7,13 +7,11 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from pelagos.deployment import Deployment
 from pelagos.node import mounts
 from pelagos.node.workspace import State, Status, Workspace
-from pelagos.vault import Vault
 
 logger = logging.getLogger(__name__)
 
@@ -26,27 +24,18 @@ class Workspaces:
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
-        state = deployment.state
-        self._vault = Vault(state.storage / "credentials", state.secret("storage-key"))
-        self._folder = state.folder / "agent" / "workspaces"
+        self._folder = deployment.state.folder / "agent" / "workspaces"
         self._known: dict[str, Workspace] = {}
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="workspace")
         self._busy: set[str] = set()
         self._closed = False
 
     def recover(self) -> None:
-        """Go on where an agent before this one stopped. Raises StorageError."""
-        base = self._deployment.state.folder / "mounts"
-        base.mkdir(mode=0o700, exist_ok=True)
-        mounts.shared(base)
-        for user in self._recorded():
-            self.of(user)
-
-    def _recorded(self) -> Iterator[str]:
+        """Go on where an agent before this one stopped."""
         for path in sorted(self._folder.glob("*.json")):
             try:
-                yield str(json.loads(path.read_text())["user"])
+                self.of(str(json.loads(path.read_text())["user"]))
             except (OSError, ValueError, KeyError):
                 logger.warning("%s is damaged", path)
 
@@ -55,9 +44,31 @@ class Workspaces:
         with self._guard:
             found = self._known.get(user)
             if found is None:
-                found = self._known[user] = Workspace(self._deployment, self._vault, user)
+                found = self._known[user] = Workspace(self._deployment, user)
                 found.load()
             return found
+
+    def want(self, user: str) -> Status:
+        """A server of this person starts. Returns before the mount is there."""
+        with self._guard:  # or it is forgotten between the two
+            one = self.of(user)
+            one.want()
+        self.kick(user)
+        return one.status()
+
+    def release(self, user: str, *, deleted: bool = False) -> Status:
+        """The person's last server stopped; `deleted`: and their account is gone."""
+        with self._guard:
+            one = self.of(user)
+            one.release(deleted=deleted)
+        self.kick(user)
+        return one.status()
+
+    def retry(self, user: str) -> None:
+        """Try this person's mount or uploads again now."""
+        with self._guard:
+            self.of(user).retry()
+        self.kick(user)
 
     def all(self) -> list[Status]:
         """Everybody's, by name; without those of whom nothing is left."""
@@ -83,13 +94,17 @@ class Workspaces:
             more = True
         with self._guard:
             self._busy.discard(one.user)
-            if not more and not one.wanted:
+            if not more and not one.wanted and not one.deleted:
                 self._known.pop(one.user, None)
+
+    def _users(self) -> list[str]:
+        with self._guard:
+            return list(self._known)
 
     async def run(self) -> None:
         """Look at all of them every few seconds, for ever."""
         while True:
-            for user in list(self._known):
+            for user in self._users():
                 self.kick(user)
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -99,14 +114,14 @@ class Workspaces:
         It stays in the caches and arrives after the next `up`.
         """
         deadline = time.monotonic() + seconds
-        for user in list(self._known):
-            self.of(user).retry()
+        for user in self._users():
+            self.retry(user)
         while time.monotonic() < deadline and any(one.pending for one in self.all()):
             time.sleep(0.2)
         # the agent ends after this: nothing is mounted again
         with self._guard:
             self._closed = True
-        for user in list(self._known):
+        for user in self._users():
             self.of(user).close()
         left = [one for one in self.all() if one.pending]
         mounts.unmount(self._deployment.state.folder / "mounts", lazy=True)
