@@ -12,7 +12,7 @@ import pytest
 from pelagos.errors import RefusedError, StorageError
 from pelagos.layout import Area, AreaKind, Layout
 from pelagos.node import mounts
-from pelagos.node.areas import Place, kind_of
+from pelagos.node.areas import Place, choose, kind_of
 from pelagos.node.dataspaces import AreaState, Dataspaces
 from pelagos.node.sweeper import Sweeper
 from pelagos.settings import Dataspace, QuotaKind, Settings, Storage
@@ -396,12 +396,17 @@ def test_an_area_keeps_the_kind_it_was_made_as(node: Node) -> None:
     assert node.spaces.areas("anna")[0].enforced
 
 
-def test_a_kind_that_the_machine_cannot_do_is_refused_with_a_mend(node: Node) -> None:
+def test_a_kind_that_the_machine_cannot_do_is_told_and_starts_go_on(node: Node) -> None:
     if mounts.holding(node.folder).kind == "xfs":
         pytest.skip("this machine may have XFS quotas")
+    spaces = node.open(QuotaKind.XFS)
     with pytest.raises(StorageError, match="not XFS") as caught:
-        node.open(QuotaKind.XFS)
+        choose(node.layout)
     assert "quota_kind" in caught.value.mend
+    spaces.ensure("anna", [LAB])
+    [me, *_] = spaces.areas("anna")
+    assert not me.enforced
+    assert "not XFS" in me.reason
     assert node.open(QuotaKind.AUTO).choice.kind is QuotaKind.IMAGE
 
 

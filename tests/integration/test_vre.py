@@ -21,7 +21,9 @@ def test_check_passes_and_leaves_no_trace(vre: Vre) -> None:
     assert result["ok"]
     assert {"name", "ok", "seconds", "detail"} == set(result["steps"][0])
     assert not [c for c in vre.containers() if "pelagos-check" in c.name]
-    assert not [v for v in engine.connect().volumes.list() if "pelagos-2dcheck" in v.name]
+    mine = f"pelagos-{vre.state.instance()}-home.pelagos-2dcheck"
+    assert not [v for v in engine.connect().volumes.list() if v.name.startswith(mine)]
+    assert not list((vre.folder / "workspaces").glob("deleted/*")), "not even set aside"
 
 
 def test_check_of_an_image_that_nobody_offers_fails_with_a_sentence(vre: Vre) -> None:

@@ -16,9 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pelagos.node import mounts
+from pelagos.node import mounts, placeholder
+from pelagos.node.rclone import processes
 from pelagos.settings import Settings
-from storage_node import Node, hashes, random_file
+from pelagos.sockets import unix_client
+from storage_node import Node, hashes, random_file, rclone_pid
 from support import until
 
 BIG = 300 << 20
@@ -280,13 +282,79 @@ def test_without_a_server_the_folder_says_why_and_heals(node: Node) -> None:
     assert (node.on_server("kim") / "hello.txt").read_text() == "hello"
 
 
+def aside(node: Node) -> dict[str, str]:
+    """Hashes of everything that was set aside, by file name."""
+    found = hashes(node.deployment.layout.workspaces / "deleted")
+    return {path.rpartition("/")[2]: digest for path, digest in found.items()}
+
+
 def test_the_workspace_of_a_deleted_account_is_set_aside(node: Node) -> None:
-    (node.mount("lou") / "thesis.txt").write_text("years")
+    expected = random_file(node.mount("lou") / "thesis.bin", 1 << 16)
+    until(lambda: (node.on_server("lou") / "thesis.bin").exists(), 30)
     node.call("DELETE", "/workspaces/lou?deleted=true")
     until(lambda: not node.on_server("lou").exists(), 60, node.log("agent"))
-    [aside] = (node.deployment.layout.workspaces / "deleted").iterdir()
-    assert (aside / "thesis.txt").read_text() == "years"
-    assert not (node.mount("lou") / "thesis.txt").exists()
+    assert aside(node)["thesis.bin"] == expected
+    assert not (node.mount("lou") / "thesis.bin").exists()
+
+
+def test_who_gets_the_name_of_a_deleted_account_gets_nothing_of_it(node: Node) -> None:
+    data = node.mount("max")
+    arrived = random_file(data / "arrived.bin", 1 << 16)
+    until(lambda: (node.on_server("max") / "arrived.bin").exists(), 30)
+    node.kill("dav")
+    waiting = random_file(data / "waiting.bin", 1 << 16)
+    until(lambda: node.status("max")["pending"] == 1, 30)
+    # deleted while something waits, and at once somebody else of that name
+    node.call("DELETE", "/workspaces/max?deleted=true")
+    node.call("PUT", "/workspaces/max")
+    node.start("dav")
+    data = node.mount("max")
+    until(lambda: os.listdir(data) == ["shared"], 30, str(os.listdir(data)))
+    assert {"arrived.bin": arrived, "waiting.bin": waiting}.items() <= aside(node).items()
+    (data / "mine.txt").write_text("mine")
+    until(lambda: (node.on_server("max") / "mine.txt").exists(), 30)
+    # and nothing of the newcomer's is taken away later
+    node.kill("agent")
+    node.start("agent")
+    node.mount("max")
+    assert (node.on_server("max") / "mine.txt").read_text() == "mine"
+
+
+def test_a_mount_that_no_record_knows_is_ended_before_another_is_made(node: Node) -> None:
+    node.mount("nia")
+    first = rclone_pid(node.data("nia"))
+    node.kill("agent")
+    (node.state.folder / "agent" / "workspaces" / "nia.json").write_text(
+        '{"user": "nia", "wanted": true, "deleted": false, "stamp": ""}'
+    )
+    node.start("agent")
+    until(lambda: rclone_pid(node.data("nia")) not in (0, first), 60, node.log("agent"))
+    assert len(processes(node.data("nia"))) == 1
+
+
+def test_a_persons_own_readme_is_never_replaced_by_ours(node: Node) -> None:
+    data = node.mount("ola")
+    (data / "README.txt").write_text("my own")
+    until(lambda: (node.on_server("ola") / "README.txt").exists(), 30)
+    placeholder.make(data.parent, "a look that came late")
+    assert (data / "README.txt").read_text() == "my own"
+
+
+def test_trying_again_is_cheap_however_much_waits(node: Node) -> None:
+    data = node.mount("pim")
+    assert os.listdir(data) == ["shared"]
+    node.kill("dav")
+    for number in range(300):
+        try:
+            (data / f"{number}.txt").write_text("waits")
+        except OSError:
+            break  # the server has been away for too long
+    with unix_client(node.deployment.people_socket, 30) as client:
+        for _ in range(50):
+            assert client.post("/people/pim/retry").status_code == 200
+    assert node.call("GET", "/health")["reason"] == ""
+    node.start("dav")
+    node.arrived("pim")
 
 
 @pytest.mark.parametrize("user", ["zoë@sea.example", "o'brien", "a#b;c", "x" * 200, "-rf", "🐟"])

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pelagos.backends.agent import unheard
 from pelagos.deployment import Deployment
 from pelagos.services.culler import arguments
 from pelagos.services.reconciler import (
@@ -66,7 +67,9 @@ def test_never_idle_is_a_very_long_time(deployment: Deployment) -> None:
     assert "--max-age=0" in arguments(deployment)
 
 
-def test_storage_of_who_came_unnoticed_is_asked_for_and_of_who_left_given_back() -> None:
+def test_storage_of_who_came_unnoticed_is_asked_for_and_of_who_left_given_back(
+    deployment: Deployment,
+) -> None:
     calls = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -79,9 +82,34 @@ def test_storage_of_who_came_unnoticed_is_asked_for_and_of_who_left_given_back()
     people = [Person("new/one", ("reef",), ("",))]
     transport = httpx.MockTransport(answer)
     with httpx.Client(transport=transport, base_url="http://agent") as agent:
-        gone = reconcile_storage(agent, Settings(), people, set())
+        gone = reconcile_storage(agent, deployment, people, set())
         assert gone == {"left"}
         assert calls == [("PUT", "/workspaces/new%2Fone"), ("PUT", "/dataspaces/users/new%2Fone")]
         calls.clear()
-        reconcile_storage(agent, Settings(), [], gone)
+        reconcile_storage(agent, deployment, [], gone)
     assert calls == [("DELETE", "/workspaces/left"), ("DELETE", "/dataspaces/users/left")]
+
+
+def test_a_deletion_that_the_agent_missed_is_told_again(deployment: Deployment) -> None:
+    note = unheard(deployment) / "anna"
+    note.parent.mkdir()
+    note.write_text('{"user": "anna"}')
+    calls = []
+    awake = False
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json=[])
+        calls.append(str(request.url))
+        return httpx.Response(200 if awake else 500, json={})
+
+    transport = httpx.MockTransport(answer)
+    with httpx.Client(transport=transport, base_url="http://agent") as agent:
+        with pytest.raises(httpx.HTTPStatusError):
+            reconcile_storage(agent, deployment, [], set())
+        assert note.exists()
+        awake = True
+        reconcile_storage(agent, deployment, [], set())
+    assert not note.exists()
+    assert "http://agent/workspaces/anna?deleted=true" in calls
+    assert "http://agent/dataspaces/users/anna?deleted=true" in calls

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
-from pelagos.deployment import Deployment
+from pelagos.deployment import Deployment, write_private
 from pelagos.errors import NetworkError
 from pelagos.node import firewall, placeholder
 from pelagos.node.network import policy_of
 from pelagos.sockets import async_unix_client
+from pelagos.volumes import safe_name
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +55,13 @@ async def want(deployment: Deployment, user: str, virtual_labs: list[str]) -> st
 
     What a server binds is there afterwards in any case.
     """
-    name = quote(user, safe="")
+    if (unheard(deployment) / safe_name(user)).exists():
+        # somebody of the same name was deleted: their files first
+        await release(deployment, user, deleted=True)
+    workspace, dataspace = paths(user)
     answers = await asyncio.gather(
-        call(deployment, "PUT", f"/workspaces/{name}"),
-        call(deployment, "PUT", f"/dataspaces/users/{name}", {"virtual_labs": virtual_labs}),
+        call(deployment, "PUT", workspace),
+        call(deployment, "PUT", dataspace, {"virtual_labs": virtual_labs}),
         return_exceptions=True,
     )
     trouble = []
@@ -80,10 +86,35 @@ def _make_folders(deployment: Deployment, user: str) -> None:
 
 
 async def release(deployment: Deployment, user: str, *, deleted: bool = False) -> None:
-    """A person's last server has ended. If the agent misses it, the reconciler tells it later."""
+    """A person's last server has ended; `deleted`: and the account is gone.
+
+    If the agent misses it, the reconciler tells it later; a deletion is kept until it has heard.
+    """
+    note = unheard(deployment) / safe_name(user)
+    if deleted:
+        await asyncio.to_thread(_keep_note, note, user)
+    answers = await asyncio.gather(
+        *(call(deployment, "DELETE", path, deleted=deleted) for path in paths(user)),
+        return_exceptions=True,
+    )
+    lost = [answer for answer in answers if isinstance(answer, BaseException)]
+    if lost:
+        logger.warning("The node agent did not hear that %r left: %r", user, lost[0])
+    elif deleted:
+        note.unlink(missing_ok=True)
+
+
+def paths(user: str) -> tuple[str, str]:
+    """Where the agent has a person's workspace and dataspace."""
     name = quote(user, safe="")
-    for path in (f"/workspaces/{name}", f"/dataspaces/users/{name}"):
-        try:
-            await call(deployment, "DELETE", path, deleted=deleted)
-        except (httpx.HTTPError, ValueError) as error:
-            logger.warning("The node agent did not hear that %r left: %r", user, error)
+    return f"/workspaces/{name}", f"/dataspaces/users/{name}"
+
+
+def unheard(deployment: Deployment) -> Path:
+    """The folder with a note for each deleted account that the agent has not heard of."""
+    return deployment.state.hub / "deleted"
+
+
+def _keep_note(note: Path, user: str) -> None:
+    note.parent.mkdir(mode=0o700, exist_ok=True)
+    write_private(note, json.dumps({"user": user}) + "\n")

@@ -273,9 +273,13 @@ class ServerMixin(Configurable):  # type: ignore[misc] # traitlets is untyped
     async def run_post_stop_hook(self) -> None:
         """JupyterHub calls this after every end of a server, asked for or not."""
         await super().run_post_stop_hook()
-        others = (one for name, one in self.user.spawners.items() if name != self.name)
-        if not any(one.active for one in others):
+        if not self.others_active():
             await self.release(self.user.name)
+
+    def others_active(self) -> bool:
+        """Whether the owner has another server that runs, starts or stops."""
+        others = (one for name, one in self.user.spawners.items() if name != self.name)
+        return any(one.active for one in others)
 
     async def release(self, user: str) -> None:
         """The last server of `user` has ended: what they had on this node may go."""

@@ -168,13 +168,17 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
         except EngineError as error:
             raise unreachable(error) from error
         await super().prepare(spec)
-        await self._storage(spec)
+        await self._storage()
 
-    async def _storage(self, spec: ServerSpec) -> None:
-        """Workspace and dataspace: without them the server starts all the same, and says so."""
+    async def _want(self) -> str:
+        """Ask for the owner's storage; what is wrong, empty if nothing is."""
         labs = virtual_labs_of(self.deployment.settings, self.groups())
-        trouble = await agent.want(self.deployment, spec.owner, [lab.name for lab in labs])
-        if trouble:
+        names = [lab.name for lab in labs]
+        return await agent.want(self.deployment, self.user.name, names)
+
+    async def _storage(self) -> None:
+        """Workspace and dataspace: without them the server starts all the same, and says so."""
+        if trouble := await self._want():
             self.report(Stage.STORAGE_READY, f"Your server starts without storage: {trouble}")
         else:
             self.report(Stage.STORAGE_READY, "Workspace and dataspace are on their way")
@@ -182,6 +186,8 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
     async def release(self, user: str) -> None:
         """See ServerMixin."""
         await agent.release(self.deployment, user)
+        if self.others_active():
+            await self._want()  # another one was started while this was told
 
     async def _isolated(self) -> None:
         """No server without the rules that keep it apart: this check fails closed."""

@@ -136,6 +136,10 @@ class Dataspaces:
                 with contextlib.suppress(StorageError):  # the sweeper writes it again and again
                     tell_view(self._layout, view)
 
+    def names(self, user: str) -> list[str]:
+        """The areas in the person's view: those that they are a member of, `me` and the pool."""
+        return sorted(self._shown(self._layout.view(user)))
+
     def areas(self, user: str) -> list[AreaStatus]:
         """The areas in the person's view, `me` first and the pool last."""
         found = self._shown(self._layout.view(user))

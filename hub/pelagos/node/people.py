@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
-from pelagos.errors import PelagosError
+from pelagos.errors import PelagosError, RefusedError
+from pelagos.layout import AreaKind
 from pelagos.node.dataspaces import AreaStatus, Dataspaces
 from pelagos.node.workspaces import Workspaces
 
@@ -38,6 +39,15 @@ def routes(
             "dataspace": {"areas": [_area(user, area) for area in dataspaces.areas(user)]},
         }
 
+    def check_area(user: str, name: str) -> None:
+        """Pins are for the areas in the person's own view. Raises RefusedError."""
+        names = [one for one in dataspaces.names(user) if one != AreaKind.POOL.value]
+        if name not in names:
+            raise RefusedError(
+                f"You have no area {name!r} whose files expire.",
+                f"You have: {', '.join(names)}." if names else "Start a server first.",
+            )
+
     def _area(user: str, area: AreaStatus) -> dict[str, Any]:
         pins = dataspaces.pins(user, area.name).items()
         return {**asdict(area), "pins": [{"path": p, "until": until} for p, until in pins]}
@@ -57,6 +67,7 @@ def routes(
     def pin(user: str, wanted: Pin, response: Response) -> dict[str, Any]:
         """Keep a path until a time."""
         try:
+            check_area(user, wanted.area)
             dataspaces.pin(user, wanted.area, wanted.path, wanted.until)
         except PelagosError as error:
             response.status_code = 400
@@ -67,6 +78,7 @@ def routes(
     def unpin(user: str, wanted: Pin, response: Response) -> dict[str, Any]:
         """Let a path expire like any other."""
         try:
+            check_area(user, wanted.area)
             dataspaces.unpin(user, wanted.area, wanted.path)
         except PelagosError as error:
             response.status_code = 400

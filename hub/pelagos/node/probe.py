@@ -5,7 +5,10 @@ PROPFIND: RFC 4918 section 9.1; quota properties: RFC 4331.
 
 from __future__ import annotations
 
+import ssl
+import time
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 
 import httpx
@@ -18,6 +21,7 @@ _BODY = (
     '<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/>'
     "<quota-available-bytes/><quota-used-bytes/></prop></propfind>"
 )
+_BODY_SECONDS = 10.0
 _MOST = 1 << 20  # bytes of an answer that are read
 _REASONS = {
     401: "the WebDAV server refused the user name or password",
@@ -47,11 +51,11 @@ def probe(remote: Remote) -> tuple[Space | None, str]:
             if response.status_code != HTTPStatus.MULTI_STATUS:
                 known = _REASONS.get(response.status_code)
                 return None, known or f"the WebDAV server answers HTTP {response.status_code}"
-            body = b""
+            body, deadline = b"", time.monotonic() + _BODY_SECONDS
             for block in response.iter_bytes():
                 body += block
-                if len(body) > _MOST:
-                    return None, "the WebDAV server's answer is too long"
+                if len(body) > _MOST or time.monotonic() > deadline:
+                    return None, "the WebDAV server's answer is too long or too slow"
     except httpx.TimeoutException:
         return None, "the WebDAV server does not answer in time"
     except httpx.ConnectError as error:
@@ -66,6 +70,12 @@ def probe(remote: Remote) -> tuple[Space | None, str]:
     return _space(body), ""
 
 
+@cache
+def _certificates() -> ssl.SSLContext:
+    """The machine's own: rclone trusts the same, and a site may have a CA of its own."""
+    return ssl.create_default_context()
+
+
 def _space(body: bytes) -> Space:
     """The quota properties of an answer; unknown where they are missing or no numbers."""
     try:
@@ -75,8 +85,9 @@ def _space(body: bytes) -> Space:
     used = _number(tree.findtext(".//{DAV:}quota-used-bytes"))
     available = _number(tree.findtext(".//{DAV:}quota-available-bytes"))
     # Nextcloud says -3 where nothing limits
-    known = used is not None and available is not None and available >= 0
-    return Space(used, used + available if known and used is not None and available else None)
+    if used is None or available is None or available < 0:
+        return Space(used)
+    return Space(used, used + available)
 
 
 def _number(text: str | None) -> int | None:

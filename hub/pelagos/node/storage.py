@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
+from escapism import unescape
 from fastapi import APIRouter, Body, Query, Response
 
 from pelagos.errors import StorageError
@@ -43,11 +44,11 @@ def routes(workspaces: Workspaces, dataspaces: Dataspaces) -> APIRouter:
 
     @router.get("/dataspaces")
     def every_area() -> list[dict[str, Any]]:
-        """Every area with its usage; `owner` as its folder is called."""
+        """Every area with its usage; `owner` as its folder tells it."""
         found = []
         for folder, usage in sorted(dataspaces.usages().items()):
             kind, _, owner = folder.partition("/")
-            found.append({"kind": kind, "owner": owner, **asdict(usage)})
+            found.append({"kind": kind, "owner": unescape(owner, "-"), **asdict(usage)})
         return found
 
     @router.put("/dataspaces/users/{user}")

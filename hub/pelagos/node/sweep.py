@@ -27,7 +27,8 @@ from pelagos.node.trash import OPEN_FOLDER, Outcome, Settled, Trash, TrashFullEr
 logger = logging.getLogger(__name__)
 
 SETTLE = 2.0  # seconds in the trash: far more than between finding a file and opening it
-MARKED = 1.0  # unix seconds: a file of the first second of 1970 may go now
+# nanoseconds: a modification time that no archive has, of a file that may go now
+MARKED = 271_828_182
 _DAY = 86400
 _NEXT = 20  # files that are named beforehand
 _DEEPEST = 64  # folders open at once; deeper ones are opened anew from the top
@@ -81,9 +82,9 @@ def changed_at(found: os.stat_result, now: float) -> float:
     """When a file last changed, in unix seconds, or arrived, if that was later.
 
     tar, wget, rclone and `cp -p` bring files whose modification time is years ago: they must not go
-    at the next sweep. The first second of 1970 is the mark of a file that may go now.
+    at the next sweep. One time in 1970 is the mark of a file that may go now.
     """
-    if found.st_mtime < MARKED:
+    if found.st_mtime_ns == MARKED:
         return found.st_mtime
     changed = found.st_mtime if found.st_mtime <= now else 0.0
     return min(max(changed, arrived_at(found)), now)

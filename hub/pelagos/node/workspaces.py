@@ -116,7 +116,8 @@ class Workspaces:
         deadline = time.monotonic() + seconds
         for user in self._users():
             self.retry(user)
-        while time.monotonic() < deadline and any(one.pending for one in self.all()):
+        # what was refused will not arrive in this minute either
+        while time.monotonic() < deadline and any(o.pending > len(o.failed) for o in self.all()):
             time.sleep(0.2)
         # the agent ends after this: nothing is mounted again
         with self._guard:

@@ -9,6 +9,7 @@ import json
 import secrets
 import time
 from base64 import b64encode
+from http import HTTPStatus
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -16,6 +17,7 @@ from defusedxml import ElementTree
 
 from pelagos.deployment import DAV_PATH
 from pelagos.layout import Area, AreaKind
+from pelagos.node.sweep import MARKED
 from pelagos.ops import supervise
 from pelagos.ops.checking import Failed, Run
 from pelagos.settings import BackendKind, WorkspaceKind
@@ -135,7 +137,7 @@ def workspace_quota(run: Run) -> str:
         status = connection.getresponse().status
     finally:
         connection.close()
-    if status != http.HTTPStatus.INSUFFICIENT_STORAGE:
+    if status != HTTPStatus.INSUFFICIENT_STORAGE:
         raise Failed(f"A file larger than the quota is answered with HTTP {status}, not 507.")
     return f"a file of {format_bytes(quota)} and one byte was refused"
 
@@ -149,7 +151,7 @@ while not os.access(me, os.W_OK) and time.monotonic() < deadline:
     time.sleep(0.2)
 (me / "keep.txt").write_text("new")
 (me / "expired.txt").write_text("old")
-os.utime(me / "expired.txt", (0, 0))
+os.utime(me / "expired.txt", ns=({mark}, {mark}))
 try:
     with open(me / "fill", "wb") as file:
         os.posix_fallocate(file.fileno(), 0, {size})
@@ -173,7 +175,8 @@ def dataspace(run: Run) -> str:
         return "plain folders (process backend): no quota, no expiry"
     # an image holds a little more than its quota: its file system needs some
     size = settings.quota + settings.quota // 10 + 2**28
-    full, pool, names = json.loads(_inside(run, _SPACE.replace("{size}", str(size))))
+    source = _SPACE.replace("{size}", str(size)).replace("{mark}", str(MARKED))
+    full, pool, names = json.loads(_inside(run, source))
     missing = {"me", "pool", run.virtual_lab.name} - set(names)
     if missing:
         raise Failed(f"The dataspace lacks {', '.join(sorted(missing))}.")
@@ -205,7 +208,7 @@ def expiry(run: Run) -> str:
         if "expired.txt" not in names:
             break
         if time.monotonic() - began > _SWEEP_SECONDS:
-            raise Failed(f"A file of 1970 is still there after {_SWEEP_SECONDS:.0f} s of sweeping.")
+            raise Failed(f"A marked file is still there after {_SWEEP_SECONDS:.0f} s of sweeping.")
         time.sleep(1)
     if "keep.txt" not in names:
         raise Failed(f"The sweep took a new file; there are {names}.")
@@ -219,9 +222,11 @@ def empty_workspace(run: Run) -> str:
     with _outside(run) as client:
         listing = client.request("PROPFIND", "", headers={"Depth": "1"})
         hrefs = [str(node.text) for node in ElementTree.fromstring(listing.text).iter("{DAV:}href")]
-        files = [href for href in hrefs if not href.endswith("/")]
-        for href in files:
-            client.delete(urlsplit(href).path)
+        files = [href.rpartition("/")[2] for href in hrefs if not href.endswith("/")]
+        for name in files:
+            status = client.delete(name).status_code
+            if status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND):
+                raise Failed(f"{name} can't be deleted over WebDAV: HTTP {status}.")
     return f"{len(files)} files deleted"
 
 
@@ -236,6 +241,8 @@ def traces(run: Run) -> list[str]:
         "the view of the dataspace": layout.view(run.user),
         "the folder of the mount": layout.mount_parent(run.user),
     }
+    # a log of the mount tells nobody anything any more
+    (run.deployment.state.logs / "mounts" / f"{safe_name(run.user)}.log").unlink(missing_ok=True)
     deadline = time.monotonic() + _GONE_SECONDS
     while any(path.exists() for path in places.values()) and time.monotonic() < deadline:
         time.sleep(0.2)

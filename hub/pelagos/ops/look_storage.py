@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pelagos.layout import Layout
 from pelagos.node.areas import choose
 from pelagos.ops.findings import Finding, Level, Patient
 from pelagos.ops.storage import storage_status
+from pelagos.ops.up import STORAGE
 from pelagos.settings import BackendKind, QuotaKind, WorkspaceKind
 from pelagos.units import format_bytes
 
@@ -44,13 +46,26 @@ def _existing(path: Path) -> Path:
     return next(one for one in (path, *path.parents) if one.is_dir())
 
 
+def look_at_programs(found: Patient) -> Iterator[Finding]:
+    """What the node agent calls to mount."""
+    if found.backend is BackendKind.PROCESS:
+        return
+    missing = sorted({name for program, name in STORAGE.items() if not shutil.which(program)})
+    if missing:
+        detail = f"workspaces or dataspaces can't be mounted without {', '.join(missing)}"
+        yield Finding("mounts", Level.ERROR, detail, "As root on Debian, ./pelagos up installs it.")
+    else:
+        yield Finding("mounts", Level.OK, f"{', '.join(STORAGE)} are here")
+
+
 def look_at_storage_disks(found: Patient) -> Iterator[Finding]:
     """Free space where workspaces and dataspaces are."""
     if found.settings is None:
         return
     layout = Layout(found.state.folder, found.settings.storage)
     embedded = found.settings.storage.workspace.kind is WorkspaceKind.EMBEDDED
-    folders = {"dataspaces": layout.dataspaces}
+    # what waits for upload may be much, if a WebDAV server refuses it
+    folders = {"dataspaces": layout.dataspaces, "caches": found.state.folder / "cache"}
     if embedded:
         folders["workspaces"] = layout.workspaces
     for name, folder in folders.items():
@@ -73,7 +88,9 @@ def look_at_webdav_elsewhere(found: Patient) -> Iterator[Finding]:
         return
     url = httpx.URL(workspace.url.replace("{user}", "nobody"))
     try:
-        answer = httpx.request("OPTIONS", url, timeout=10, trust_env=False)
+        answer = httpx.request(
+            "OPTIONS", url, timeout=10, trust_env=False, verify=ssl.create_default_context()
+        )
     except httpx.HTTPError as error:
         yield Finding(
             "WebDAV server",
@@ -136,7 +153,7 @@ def look_at_uploads(found: Patient) -> Iterator[Finding]:
             f"uploads of {one.user}",
             Level.WARNING,
             f"{len(one.failed)} refused, such as {first.name!r}: {first.reason}",
-            "They are kept and tried again. A full workspace: raise the quota or delete files.",
+            "They are kept and tried again; the person may delete or move what can't arrive.",
         )
     if not lost and not failed:
         waiting = sum(one.pending for one in status.workspaces)
@@ -147,6 +164,7 @@ def look_at_uploads(found: Patient) -> Iterator[Finding]:
 
 LOOKS: list[Callable[[Patient], Iterator[Finding]]] = [
     look_at_quotas,
+    look_at_programs,
     look_at_storage_disks,
     look_at_webdav_elsewhere,
     look_at_account,

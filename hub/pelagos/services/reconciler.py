@@ -18,23 +18,24 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import docker
 import docker.errors
 import httpx
 import requests.exceptions
 
+from pelagos.backends.agent import paths, unheard
 from pelagos.deployment import LABEL, Deployment, default_state, write_private
 from pelagos.hubconfig.roles import RECONCILER
 from pelagos.services.base import wait_for_hub
-from pelagos.settings import Settings
 from pelagos.sockets import unix_client
 from pelagos.virtual_labs import virtual_labs_of
+from pelagos.volumes import safe_name
 
 logger = logging.getLogger(__name__)
 
 ROUND_SECONDS = 30.0
+ONE_PERSON_SECONDS = 10.0
 _KEPT_REPORTS = 100
 
 
@@ -95,27 +96,46 @@ def known_servers(people: Iterable[Person]) -> set[tuple[str, str]]:
 
 
 def reconcile_storage(
-    agent: httpx.Client, settings: Settings, people: list[Person], suspects: set[str]
+    agent: httpx.Client, deployment: Deployment, people: list[Person], suspects: set[str]
 ) -> set[str]:
     """Tell the agent who is here; who seemed to have left this time.
 
     Only who had left the time before too (`suspects`) is released. Raises httpx.HTTPError.
     """
+    for name in deletions(deployment):
+        for path in paths(name):
+            agent.delete(path, params={"deleted": True}).raise_for_status()
+        (unheard(deployment) / safe_name(name)).unlink(missing_ok=True)
     statuses = agent.get("/workspaces").raise_for_status().json()
     wanted = {status["user"] for status in statuses if status["wanted"]}
     here = {person.name: person for person in people}
-    for name in sorted(here.keys() - wanted):
-        logger.warning("The node agent did not know that %r has a server", name)
-        agent.put(f"/workspaces/{quote(name, safe='')}")
     for name, person in sorted(here.items()):
-        # cheap where all is there; else it mends areas, and follows changes of membership
-        labs = [lab.name for lab in virtual_labs_of(settings, person.groups)]
-        agent.put(f"/dataspaces/users/{quote(name, safe='')}", json={"virtual_labs": labs})
+        workspace, dataspace = paths(name)
+        labs = [lab.name for lab in virtual_labs_of(deployment.settings, person.groups)]
+        try:
+            if name not in wanted:
+                logger.warning("The node agent did not know that %r has a server", name)
+                agent.put(workspace)
+            # cheap where all is there; else it mends areas, and follows changes of membership
+            agent.put(dataspace, json={"virtual_labs": labs}, timeout=ONE_PERSON_SECONDS)
+        except httpx.HTTPError as error:
+            logger.warning("The storage of %r is not in order: %r", name, error)
     gone = wanted - here.keys()
     for name in sorted(gone & suspects):
-        agent.delete(f"/workspaces/{quote(name, safe='')}")
-        agent.delete(f"/dataspaces/users/{quote(name, safe='')}")
+        for path in paths(name):
+            agent.delete(path)
     return gone
+
+
+def deletions(deployment: Deployment) -> list[str]:
+    """Deleted accounts of which the agent has not heard."""
+    found = []
+    for note in sorted(unheard(deployment).glob("[!.]*")):
+        try:
+            found.append(str(json.loads(note.read_text())["user"]))
+        except (OSError, ValueError, KeyError):
+            logger.warning("%s is damaged", note)
+    return found
 
 
 def running_servers(engine: docker.DockerClient, instance: str) -> list[Running]:
@@ -182,7 +202,7 @@ def main() -> None:
         while True:
             try:
                 people = people_with_servers(hub)
-                gone = reconcile_storage(agent, deployment.settings, people, gone)
+                gone = reconcile_storage(agent, deployment, people, gone)
             except (httpx.HTTPError, ValueError, KeyError) as error:
                 gone = set()
                 logger.info("The node agent was not told this time: %r", error)
