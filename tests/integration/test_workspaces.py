@@ -290,7 +290,7 @@ def aside(node: Node) -> dict[str, str]:
 
 def test_the_workspace_of_a_deleted_account_is_set_aside(node: Node) -> None:
     expected = random_file(node.mount("lou") / "thesis.bin", 1 << 16)
-    until(lambda: (node.on_server("lou") / "thesis.bin").exists(), 30)
+    until((node.on_server("lou") / "thesis.bin").exists, 30)
     node.call("DELETE", "/workspaces/lou?deleted=true")
     until(lambda: not node.on_server("lou").exists(), 60, node.log("agent"))
     assert aside(node)["thesis.bin"] == expected
@@ -300,7 +300,7 @@ def test_the_workspace_of_a_deleted_account_is_set_aside(node: Node) -> None:
 def test_who_gets_the_name_of_a_deleted_account_gets_nothing_of_it(node: Node) -> None:
     data = node.mount("max")
     arrived = random_file(data / "arrived.bin", 1 << 16)
-    until(lambda: (node.on_server("max") / "arrived.bin").exists(), 30)
+    until((node.on_server("max") / "arrived.bin").exists, 30)
     node.kill("dav")
     waiting = random_file(data / "waiting.bin", 1 << 16)
     until(lambda: node.status("max")["pending"] == 1, 30)
@@ -312,7 +312,7 @@ def test_who_gets_the_name_of_a_deleted_account_gets_nothing_of_it(node: Node) -
     until(lambda: os.listdir(data) == ["shared"], 30, str(os.listdir(data)))
     assert {"arrived.bin": arrived, "waiting.bin": waiting}.items() <= aside(node).items()
     (data / "mine.txt").write_text("mine")
-    until(lambda: (node.on_server("max") / "mine.txt").exists(), 30)
+    until((node.on_server("max") / "mine.txt").exists, 30)
     # and nothing of the newcomer's is taken away later
     node.kill("agent")
     node.start("agent")
@@ -335,7 +335,7 @@ def test_a_mount_that_no_record_knows_is_ended_before_another_is_made(node: Node
 def test_a_persons_own_readme_is_never_replaced_by_ours(node: Node) -> None:
     data = node.mount("ola")
     (data / "README.txt").write_text("my own")
-    until(lambda: (node.on_server("ola") / "README.txt").exists(), 30)
+    until((node.on_server("ola") / "README.txt").exists, 30)
     placeholder.make(data.parent, "a look that came late")
     assert (data / "README.txt").read_text() == "my own"
 
