@@ -1,14 +1,11 @@
 """Locks and dead properties, kept over restarts in one SQLite file.
 
 Both are keyed by a canonical address, so that they are the same for whoever looks. The file is
-opened while the process may still be root, in WAL mode with an exclusive lock: after that SQLite
-opens nothing by name, and a second server can't use it at the same time.
+locked for as long as it is open, so that a second server can't use it at the same time.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
 import sqlite3
 import threading
@@ -36,11 +33,10 @@ _FIELDS = ("token", "root", "type", "scope", "depth", "owner", "timeout", "expir
 
 
 class Store:
-    """The file. `owner` gets it if the process is root."""
+    """The file, made if missing; never opened as root where the account may write."""
 
-    def __init__(self, path: Path, owner: tuple[int, int]) -> None:
+    def __init__(self, path: Path) -> None:
         self.lock = threading.RLock()
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             self.connection = sqlite3.connect(
                 path, check_same_thread=False, isolation_level=None, timeout=2
@@ -58,9 +54,6 @@ class Store:
                 "Does another one run? If the file is damaged, move it away: locks and properties "
                 "that clients set are lost then, files are not.",
             ) from error
-        for found in (path.parent, path, path.with_name(f"{path.name}-wal")):
-            with contextlib.suppress(FileNotFoundError):
-                os.chown(found, *owner)
 
     def run(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
         """One statement; its rows."""
