@@ -273,3 +273,21 @@ def test_a_lock_lives_a_day_at_most(tmp_path: Path) -> None:
         assert locks.get(brief["token"]) is None
     finally:
         store.close()
+
+
+def test_one_persons_locks_lock_out_nobody_else(tmp_path: Path) -> None:
+    store = Store(tmp_path / "locks.sqlite")
+    try:
+        locks = LockStore(store)
+
+        def lock(person: str) -> None:
+            wanted = {"type": "write", "scope": "shared", "depth": "0", "owner": "", "timeout": 9}
+            locks.create("/users/x", {**wanted, "principal": person})
+
+        for _ in range(500):
+            lock("alice")
+        with pytest.raises(Refusal):
+            lock("alice")
+        lock("bob")
+    finally:
+        store.close()

@@ -17,7 +17,7 @@ from pelagos.errors import StateError
 from pelagos.services.dav.refusals import refuse
 
 MOST_LOCK_SECONDS = 86400
-_MOST_LOCKS = 10_000
+_MOST_LOCKS = 500  # of one person
 _MOST_PROPERTY_BYTES = 64 << 10  # per file or folder
 _TABLES = """
 CREATE TABLE IF NOT EXISTS locks (
@@ -119,8 +119,9 @@ class LockStore:
         lock["token"] = f"opaquelocktoken:{secrets.token_hex(32)}"
         with self._store.lock:
             self.cleanup()
-            if self._store.run("SELECT count(*) FROM locks")[0][0] >= _MOST_LOCKS:
-                raise refuse(507, "There are too many locks. Remove some, or wait for their end.")
+            count = "SELECT count(*) FROM locks WHERE principal=?"
+            if self._store.run(count, (lock["principal"],))[0][0] >= _MOST_LOCKS:
+                raise refuse(507, "You have too many locks. Remove some, or wait for their end.")
             self._store.run(
                 f"INSERT INTO locks ({','.join(_FIELDS)}) VALUES (?,?,?,?,?,?,?,?,?)",  # noqa: S608
                 tuple(lock[name] for name in _FIELDS),
