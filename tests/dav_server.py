@@ -19,6 +19,7 @@ import httpx
 from pelagos.deployment import DAV_PATH, Deployment, mount_password
 from pelagos.services.dav.app import App
 from pelagos.services.dav.disk import Disk
+from pelagos.services.dav.handing import store_for, workspaces_for
 from pelagos.services.dav.hub import Hub
 from pelagos.services.dav.people import Gate
 from pelagos.services.dav.store import Store
@@ -132,9 +133,9 @@ class Dav:
         layout = self.deployment.layout
         api = f"http://127.0.0.1:{self.hub_server.port}/hub/api"
         self.hub = Hub(api, SERVICE_TOKEN, clock=self.clock)
-        self.disk = Disk(layout, owner)
-        self.store = Store(layout.workspaces / ".dav" / "locks.sqlite", owner)
-        self.disk.clear_staging()
+        self.disk = Disk(layout, workspaces_for(layout.workspaces, owner))
+        self.disk.prepare_staging()
+        self.store = Store(store_for(self.deployment.state.folder, owner))
         self.key = self.deployment.state.secret("workspace-mount")
         app = App(self.disk, self.store, Gate(self.hub, self.deployment.settings, self.key), 9)
         self.server = DavServer(0, app, threads=12, stall=self._stall)

@@ -149,8 +149,8 @@ def stopped(tmp_path: Path, deployment: Deployment) -> State:
     folder = deployment.layout.user_workspace("ada")
     folder.mkdir(parents=True)
     (folder / "file").write_text("text")
-    (deployment.layout.workspaces / ".dav").mkdir()
-    (deployment.layout.workspaces / ".dav" / "of-the-server").write_text("kept")
+    (state.folder / "dav").mkdir()
+    (state.folder / "dav" / "of-the-server").write_text("kept")
     (deployment.layout.workspaces / "users" / ".staging").mkdir(parents=True)
     (deployment.layout.workspaces / "users" / ".staging" / "half-an-upload").write_text("worthless")
     return state
@@ -211,7 +211,8 @@ def test_workspaces_elsewhere_are_restored_there_and_never_mixed(
     assert f"belong to the VRE in {stopped.folder}" in done.stderr
     (elsewhere / "users" / "newcomer").mkdir()
     result = restored(tmp_path / "b", stopped.folder, "--force")
-    assert hashes(elsewhere).keys() == {"users/ada/file", ".dav/of-the-server"}
+    assert hashes(elsewhere).keys() == {"users/ada/file"}
+    assert (stopped.folder / "dav" / "of-the-server").read_text() == "kept"
     assert not (elsewhere / "users" / "newcomer").exists()
     assert any(Path(aside, "users", "newcomer").is_dir() for aside in result["aside"])  # type: ignore[attr-defined]
 

@@ -1,6 +1,7 @@
 """WebDAV: uploads that end badly, and people who guess, flood or plant: nothing changes by them."""
 
 import os
+import select
 import socket
 from contextlib import ExitStack
 from pathlib import Path
@@ -97,6 +98,66 @@ def test_a_stalled_upload_is_given_up(deployment: Deployment) -> None:
         assert os.listdir(folder_of(dav, "alice")) == []
     finally:
         dav.close()
+
+
+def trickle(connection: socket.socket, begin: bytes = b"") -> int:
+    """Send a byte now and then, until the other side has enough; how many."""
+    connection.sendall(begin)
+    for count in range(100):
+        readable, _, _ = select.select([connection], [], [], 0.2)
+        if readable:
+            return count
+        connection.sendall(b"1")
+    pytest.fail("nobody has enough")
+
+
+@pytest.mark.parametrize(
+    ("headers", "begin"),
+    [("Content-Length: 10000\r\n", b""), ("Transfer-Encoding: chunked\r\n", b"5;")],
+)
+def test_an_upload_that_trickles_is_given_up(
+    deployment: Deployment, headers: str, begin: bytes
+) -> None:
+    dav = Dav(deployment, stall=1)
+    try:
+        with dav.raw("alice", "PUT", f"{DAV_PATH}/alice/a", headers) as connection:
+            trickle(connection, begin)
+            assert answer_of(connection)[0] == 400
+        assert os.listdir(folder_of(dav, "alice")) == []
+    finally:
+        dav.close()
+
+
+def test_headers_that_trickle_are_given_up(deployment: Deployment) -> None:
+    dav = Dav(deployment, stall=1)
+    try:
+        with socket.create_connection(("127.0.0.1", dav.port), timeout=30) as connection:
+            trickle(connection, b"GET / HTTP/1.1\r\nHost: x\r\nX: ")
+    finally:
+        dav.close()
+
+
+def test_a_long_upload_at_an_honest_pace_comes_in(deployment: Deployment) -> None:
+    dav = Dav(deployment, stall=1)
+    try:
+        headers = "Content-Length: 30000\r\n"
+        with dav.raw("alice", "PUT", f"{DAV_PATH}/alice/a", headers) as connection:
+            for count in range(10):
+                connection.sendall(b"x" * 3000)
+                assert select.select([connection], [], [], 0.3)[0] == [] or count == 9
+            assert answer_of(connection)[0] == 201
+    finally:
+        dav.close()
+
+
+@pytest.mark.parametrize("headers", ["Content-Length: 60000\r\n", "Transfer-Encoding: chunked\r\n"])
+def test_a_refused_body_that_trickles_is_not_waited_for(dav: Dav, headers: str) -> None:
+    with socket.create_connection(("127.0.0.1", dav.port), timeout=30) as connection:
+        connection.sendall(f"PUT {DAV_PATH}/alice/a HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode())
+        begin = b"ea60\r\n" if "chunked" in headers else b""
+        # more than a second's worth is not taken
+        assert trickle(connection, begin) < 30
+        assert answer_of(connection)[0] == 401
 
 
 def test_bodies_that_never_come_hold_up_nobody(dav: Dav, alice: httpx.Client) -> None:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,17 +147,29 @@ def test_a_second_server_on_the_same_folders_ends_with_a_reason(server: Server) 
     assert "Does another one run?" in done.stderr
 
 
-# Needs root to become somebody else.
-@pytest.mark.engine
-def test_the_server_gives_root_up_and_needs_no_way_through_the_state_folder(state: State) -> None:
+@pytest.fixture
+def reachable() -> Iterator[State]:
+    """A state folder that the account can pass through, as `up` makes it."""
     if not accounts.exists():
         accounts.make()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        state = State(Path(folder) / "state")
+        state.prepare()
+        state.folder.chmod(0o711)
+        yield state
+
+
+# Needs root to become somebody else.
+@pytest.mark.engine
+def test_the_server_gives_root_up(reachable: State) -> None:
     uid = accounts.ids()[0]
     # as an earlier run, by root, left it
-    before = state.folder / "workspaces" / "users" / "alice"
+    before = reachable.folder / "workspaces" / "users" / "alice"
     before.mkdir(parents=True, mode=0o700)
     (before / "old").write_bytes(b"old")
-    server = Server(state, as_account=True)
+    (reachable.folder / "dav").mkdir(mode=0o700)
+    server = Server(reachable, as_account=True)
     try:
         server.start()
         assert server.process is not None
@@ -173,6 +186,60 @@ def test_the_server_gives_root_up_and_needs_no_way_through_the_state_folder(stat
         with server.client() as client:
             assert client.put("a", content=b"2").status_code == 423
         assert "Traceback" not in server.log.read_text()
+    finally:
+        server.close()
+
+
+@pytest.mark.engine
+def test_what_the_account_plants_makes_root_give_nothing_away(
+    reachable: State, tmp_path: Path
+) -> None:
+    uid, gid = accounts.ids()
+    victim = tmp_path / "etc"
+    victim.mkdir()
+    for name in ("shadow", "locks.sqlite", "locks.sqlite-wal"):
+        (victim / name).touch()
+    server = Server(reachable, as_account=True)
+    try:
+        server.start()
+        assert server.stop() == 0
+        workspaces, dav = reachable.folder / "workspaces", reachable.folder / "dav"
+        # in these folders the account can put nothing
+        assert [one.stat().st_uid for one in (reachable.folder, workspaces)] == [0, 0]
+        folders = (workspaces / "users", workspaces / "virtual-labs", dav)
+        assert [one.stat().st_uid for one in folders] == [uid] * 3
+        # an earlier version let it
+        os.chown(workspaces, uid, gid)
+        (workspaces / ".dav").symlink_to(victim)
+        for kind in folders[:2]:
+            (kind / ".staging").rmdir()
+            (kind / ".staging").symlink_to(victim)
+        (dav / "locks.sqlite").unlink()
+        (dav / "locks.sqlite").symlink_to(victim / "locks.sqlite")
+        assert server.process is not None
+        with pytest.raises(AssertionError, match="can't use"):
+            server.start()
+        (dav / "locks.sqlite").unlink()
+        # root walks through what was somebody else's
+        os.chown(dav, 0, 0)
+        (dav / "link").symlink_to(victim)
+        (dav / "hard").hardlink_to(victim / "shadow")
+        server.start()
+        assert {one.stat().st_uid for one in (victim, *victim.iterdir())} == {0}
+        assert all((victim / one).stat().st_size == 0 for one in os.listdir(victim))
+        assert sorted(os.listdir(victim)) == ["locks.sqlite", "locks.sqlite-wal", "shadow"]
+        assert server.stop() == 0
+    finally:
+        server.close()
+
+
+@pytest.mark.engine
+def test_a_link_in_place_of_the_servers_folder_is_told(reachable: State, tmp_path: Path) -> None:
+    (reachable.folder / "dav").symlink_to(tmp_path)
+    server = Server(reachable, as_account=True)
+    try:
+        with pytest.raises(AssertionError, match="is no folder, or a link to one"):
+            server.start()
     finally:
         server.close()
 

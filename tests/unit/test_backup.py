@@ -158,10 +158,8 @@ def test_a_database_in_use_is_copied_whole(deployment: Deployment, mode: str) ->
 def test_a_database_that_its_server_keeps_to_itself_is_copied_too(
     deployment: Deployment, tmp_path: Path
 ) -> None:
-    path = deployment.layout.workspaces / ".dav" / "locks.sqlite"
+    path = deployment.state.folder / "dav" / "locks.sqlite"
     path.parent.mkdir(parents=True)
-    (deployment.layout.workspaces / "users" / ".staging").mkdir(parents=True)
-    (deployment.layout.workspaces / "users" / ".staging" / "half").write_text("x")
     with closing(sqlite3.connect(path, isolation_level=None)) as live:
         for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL"):
             live.execute(f"PRAGMA {pragma}")
@@ -170,12 +168,8 @@ def test_a_database_that_its_server_keeps_to_itself_is_copied_too(
         staging.copy_database(path, tmp_path / "copy", timeout=0)
         with closing(sqlite3.connect(tmp_path / "copy")) as copy:
             assert copy.execute("SELECT name FROM properties").fetchall() == [("displayname",)]
-    problems: dict[str, str] = {}
-    staging.stage(deployment, deployment.layout.workspaces, {}, problems)
-    kept = deployment.state.folder / staging.STAGE / staging.WORKSPACES_PART
-    assert [str(p.relative_to(kept)) for p in kept.rglob("*") if p.is_file()] == [
-        ".dav/locks.sqlite"
-    ]
+    part, _ = staged(deployment)
+    assert [path.name for path in (part / "dav").iterdir()] == ["locks.sqlite"]
 
 
 def test_a_damaged_database_is_told_and_the_rest_is_kept(deployment: Deployment) -> None:

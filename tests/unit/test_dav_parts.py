@@ -19,6 +19,7 @@ from pelagos.layout import Layout
 from pelagos.services.dav.addresses import decode, destination, encode, request_path
 from pelagos.services.dav.body import Body, IncompleteError
 from pelagos.services.dav.disk import Disk, folder_at
+from pelagos.services.dav.handing import workspaces_for
 from pelagos.services.dav.hub import CHECKS_AT_ONCE, Hub
 from pelagos.services.dav.refusals import Refusal
 from pelagos.services.dav.store import LockStore, PropertyStore, Store
@@ -88,7 +89,7 @@ def test_a_body_is_whole_or_an_error(pieces: list[bytes], data: st.DataObject) -
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    disk = Disk(Layout(tmp_path, Storage()), OWNER)
+    disk = Disk(Layout(tmp_path, Storage()), workspaces_for(tmp_path / "workspaces", OWNER))
     yield disk
     disk.close()
 
@@ -239,12 +240,12 @@ def test_a_damaged_store_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "locks.sqlite"
     path.write_bytes(b"no database " * 100)
     with pytest.raises(StateError) as caught:
-        Store(path, OWNER)
+        Store(path)
     assert "files are not" in caught.value.mend
 
 
 def test_properties_below_move_and_neighbours_stay(tmp_path: Path) -> None:
-    store = Store(tmp_path / "locks.sqlite", OWNER)
+    store = Store(tmp_path / "locks.sqlite")
     try:
         kept = PropertyStore(store)
         for url in ("/u/a", "/u/a/x", "/u/ab", "/u/a0", "/u/a-"):
@@ -260,7 +261,7 @@ def test_properties_below_move_and_neighbours_stay(tmp_path: Path) -> None:
 
 
 def test_a_lock_lives_a_day_at_most(tmp_path: Path) -> None:
-    store = Store(tmp_path / "locks.sqlite", OWNER)
+    store = Store(tmp_path / "locks.sqlite")
     try:
         locks = LockStore(store)
         lock = {
@@ -270,5 +271,23 @@ def test_a_lock_lives_a_day_at_most(tmp_path: Path) -> None:
             assert locks.create("/a", {**lock, "timeout": asked})["timeout"] == 86400
         brief = locks.create("/a", {**lock, "timeout": 0.000001})
         assert locks.get(brief["token"]) is None
+    finally:
+        store.close()
+
+
+def test_one_persons_locks_lock_out_nobody_else(tmp_path: Path) -> None:
+    store = Store(tmp_path / "locks.sqlite")
+    try:
+        locks = LockStore(store)
+
+        def lock(person: str) -> None:
+            wanted = {"type": "write", "scope": "shared", "depth": "0", "owner": "", "timeout": 9}
+            locks.create("/users/x", {**wanted, "principal": person})
+
+        for _ in range(500):
+            lock("alice")
+        with pytest.raises(Refusal):
+            lock("alice")
+        lock("bob")
     finally:
         store.close()

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,11 @@ class Upload:
     next_try: float
     uploading: bool
     reason: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether at least one try has ended; rclone counts a try when it begins."""
+        return self.tries > (1 if self.uploading else 0)
 
 
 @dataclass(frozen=True)
@@ -191,17 +196,18 @@ class Mount:
             self._reasons = {**self._reasons, **self._told()}
         waiting = {entry["name"] for entry in queue}
         self._reasons = {name: why for name, why in self._reasons.items() if name in waiting}
-        return [
+        found = [
             Upload(
                 name=entry["name"],
                 size=max(0, entry["size"]),
                 tries=entry["tries"],
                 next_try=max(0.0, entry["expiry"]),
                 uploading=entry["uploading"],
-                reason=self._reasons.get(entry["name"], UNKNOWN if entry["tries"] else ""),
+                reason=self._reasons.get(entry["name"], ""),
             )
             for entry in queue
         ]
+        return [replace(u, reason=UNKNOWN) if u.failed and not u.reason else u for u in found]
 
     def retry(self) -> None:
         """Try waiting uploads now, not when their time comes: as many as fit into a moment."""

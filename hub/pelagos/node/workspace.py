@@ -188,7 +188,7 @@ class Workspace:
             reason=reason,
             pending=pending,
             pending_bytes=size,
-            failed=[upload for upload in uploads if upload.tries],
+            failed=[upload for upload in uploads if upload.failed],
             used=self.space.used,
             total=self.space.total,
         )

@@ -21,7 +21,7 @@ from pelagos.errors import PelagosError, StateError
 from pelagos.layout import Layout
 from pelagos.ops.report import Reporter
 from pelagos.ops.restic import Repository, ensure
-from pelagos.ops.staging import ASIDE, STAGE, stage
+from pelagos.ops.staging import ASIDE, RESTORING, STAGE, stage
 from pelagos.settings import Settings, WorkspaceKind
 from pelagos.sockets import unix_client
 
@@ -177,12 +177,8 @@ def workspaces_of(settings: Settings, layout: Layout) -> Path | None:
 
 
 def _excluded(workspaces: Path | None) -> list[str]:
-    """Patterns of restic: what the WebDAV server keeps for itself is staged, or worthless.
-
-    People's files are below `users` and `virtual-labs`; hidden folders beside these are its own,
-    and so are uploads that are not whole yet.
-    """
-    names = (".*", f"{ASIDE}*", "*/.staging")
+    """Patterns of restic: what restores left beside people's files, and uploads under way."""
+    names = (RESTORING, f"{ASIDE}*", "*/.staging")
     return [f"{workspaces}/{name}" for name in names] if workspaces else []
 
 

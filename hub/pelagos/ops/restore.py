@@ -39,7 +39,6 @@ from pelagos.ops.staging import (
     RESTORING,
     STAGE,
     STATE_PART,
-    WORKSPACES_PART,
     Manifest,
     check_database,
     is_database,
@@ -253,8 +252,6 @@ def _restore(repository: Repository, plan: Plan, reporter: Reporter) -> Restored
         wanted = repository.contents(plan.snapshot.id, str(plan.manifest.workspaces))[0]
         if result.workspace_files != wanted:
             raise _incomplete("workspaces", result.workspace_files, wanted)
-        for hidden in (stage / WORKSPACES_PART).iterdir():
-            shutil.move(hidden, part / hidden.name)  # perhaps to another disk
     adjust(plan, stage, result)
     own(plan, stage, staged.get(plan.workspaces) if plan.workspaces else None, reporter)
     reporter.step(f"Putting it into {plan.state.folder}")

@@ -23,7 +23,6 @@ from pelagos.errors import PelagosError
 STAGE = "backup-stage"
 MANIFEST = "manifest.json"
 STATE_PART = "state"
-WORKSPACES_PART = "workspaces"
 # staging folder of a restore, and the beginning of what it moves aside on a disk of its own
 RESTORING = ".restoring"
 ASIDE = "before-restore-"
@@ -83,8 +82,6 @@ def stage(
             continue
         # an operator may have put a part elsewhere and linked it
         files += _copy(entry.resolve(), part / entry.name, skipped, problems)
-    if workspaces is not None:
-        _stage_hidden(workspaces, folder / WORKSPACES_PART, problems)
     _keep_settings_file(facts, folder, problems)
     manifest = Manifest(
         instance=state.instance(),
@@ -96,14 +93,6 @@ def stage(
         under_way=under_way,
     )
     write_private(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
-
-
-def _stage_hidden(workspaces: Path, part: Path, problems: dict[str, str]) -> None:
-    """Copy what the WebDAV server keeps beside people's files: properties that clients set."""
-    part.mkdir(mode=0o700)
-    for entry in sorted(workspaces.iterdir()):
-        if entry.name.startswith(".") and entry.name != RESTORING:
-            _copy(entry, part / entry.name, set(), problems)
 
 
 def _copy(source: Path, target: Path, skipped: set[Path], problems: dict[str, str]) -> int:

@@ -14,6 +14,7 @@ from pelagos.errors import PelagosError
 from pelagos.hubconfig.roles import DAV
 from pelagos.services.dav.app import App
 from pelagos.services.dav.disk import Disk
+from pelagos.services.dav.handing import store_for, workspaces_for
 from pelagos.services.dav.hub import Hub
 from pelagos.services.dav.people import Gate
 from pelagos.services.dav.store import Store
@@ -28,11 +29,14 @@ def serve(deployment: Deployment) -> None:
     owner = accounts.ids() if as_account else (os.geteuid(), os.getegid())
     mount_key = deployment.state.secret(MOUNT_SECRET)
     hub = Hub(deployment.hub_api, deployment.state.secret(DAV))
-    disk = Disk(deployment.layout, owner)
-    store = Store(deployment.layout.workspaces / ".dav" / "locks.sqlite", owner)
+    base = workspaces_for(deployment.layout.workspaces, owner)
+    locks = store_for(deployment.state.folder, owner)
     if as_account:
         accounts.become()
-    disk.clear_staging()
+    # from here on folders are used in which others may have put anything
+    disk = Disk(deployment.layout, base)
+    disk.prepare_staging()
+    store = Store(locks)
     app = App(disk, store, Gate(hub, deployment.settings, mount_key))
     server = DavServer(deployment.facts.dav_port, app)
     stopping: list[threading.Thread] = []

@@ -24,7 +24,7 @@ from pelagos.services.dav.people import Gate, Person
 from pelagos.services.dav.refusals import of_system, refuse
 from pelagos.services.dav.resources import PERSON, Provider, href_of
 from pelagos.services.dav.store import LockStore, PropertyStore, Store
-from pelagos.services.dav.web import BODY, DONE, THREADS
+from pelagos.services.dav.web import BODY, DONE, THREADS_PER_PERSON
 
 logger = logging.getLogger(__name__)
 access = logging.getLogger("pelagos.services.dav.access")
@@ -42,7 +42,9 @@ for _name in ("wsgidav", "wsgidav.lock_man", "wsgidav.prop_man"):
 class App:
     """The WSGI application. `gate` lets people in; each may have `at_once` requests."""
 
-    def __init__(self, disk: Disk, store: Store, gate: Gate, at_once: int = THREADS // 2) -> None:
+    def __init__(
+        self, disk: Disk, store: Store, gate: Gate, at_once: int = THREADS_PER_PERSON
+    ) -> None:
         self._gate = gate
         self._at_once = at_once
         self._busy: Counter[str] = Counter()

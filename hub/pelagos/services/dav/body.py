@@ -7,18 +7,53 @@ chunk sizes such as -1. This one knows whether a body came in whole (RFC 9112, 6
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
 BLOCK = 1 << 20
 _MOST_LINE = 8192
-_PATIENCE_SECONDS = 0.3
+_PATIENCE_SECONDS = 1.0  # for all of a rest
+LEAST_RATE = 1000  # bytes per second
 _MOST_TRAILER_LINES = 64
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 
 
 class IncompleteError(Exception):
     """The client ended, stalled or garbled the body. The text says which."""
+
+
+class Pace:
+    """A connection that may not be held by sending next to nothing. Else as the socket.
+
+    Of every `window` seconds that we wait for the client, LEAST_RATE must come on average; the
+    time that our own disk takes does not count.
+    """
+
+    def __init__(self, connection: Any, window: float) -> None:
+        self._socket = connection
+        self._window = window
+        self.begin()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def begin(self) -> None:
+        """Count anew: another request."""
+        self._waited = 0.0
+        self._got = 0
+
+    def recv_into(self, buffer: Any) -> int:
+        """See socket; raises TimeoutError also when too little came for too long."""
+        before = time.monotonic()
+        count: int = self._socket.recv_into(buffer)
+        self._waited += time.monotonic() - before
+        self._got += count
+        if self._waited >= self._window:
+            if self._got < self._window * LEAST_RATE:
+                raise TimeoutError("timed out")  # cheroot knows these words
+            self.begin()
+        return count
 
 
 class Body:
@@ -87,19 +122,25 @@ class Body:
 
     def discard(self, most: int) -> bool:
         """Whether the rest, of `most` bytes at most, was read. Nobody who waits is asked for it."""
-        if self._invite is not None or (self.length is not None and self._left > most):
-            return self.complete
-        if not self.complete:
-            # what is there, not what may never come: nobody need have signed in
-            patience = self._socket.gettimeout()
-            self._socket.settimeout(_PATIENCE_SECONDS)
-            try:
-                self.read_all(most)
-            except IncompleteError:
-                return False
-            finally:
-                self._socket.settimeout(patience)
-        return self.complete
+        if self.complete:
+            return True
+        if self._invite is not None or self.length is None or self._left > most:
+            return False
+        # what is there, not what may never come: nobody need have signed in
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        patience = self._socket.gettimeout()
+        try:
+            while not self.complete:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                self._socket.settimeout(left)
+                self.read()
+        except IncompleteError:
+            return False
+        finally:
+            self._socket.settimeout(patience)
+        return True
 
     def _receive(self, size: int) -> memoryview | bytes:
         if self._reader.has_data():

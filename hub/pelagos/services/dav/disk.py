@@ -3,8 +3,8 @@
 People of the process backend write to their folders directly, so any name may become a link at
 any moment. Therefore no path is ever checked and then used: each step is opened relative to the
 step before (`openat`) with O_NOFOLLOW, and the last one is used through its folder's descriptor.
-The root itself is a descriptor too, opened before privileges are given up, so that the account
-needs no way through the state folder.
+The folder of all workspaces is a descriptor too, opened before privileges are given up, so that the
+account needs no way to it.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from pelagos.services.dav.usage import Usage
 
 logger = logging.getLogger(__name__)
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not make us wait
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not make us wait
 _STAGING = ".staging"
 _KINDS = ("users", "virtual-labs")
 COPY_BLOCK = 8 << 20
@@ -38,12 +38,13 @@ COPY_BLOCK = 8 << 20
 @contextmanager
 def folder_at(base: int, names: Sequence[str]) -> Iterator[int]:
     """A descriptor of the folder at `names` below `base`. Raises OSError."""
-    current = os.open(".", _FOLDER, dir_fd=base)
+    # the folder of all workspaces lets the account through, not read
+    current = os.open(".", FOLDER | os.O_PATH if names else FOLDER, dir_fd=base)
     try:
         for name in names:
             if name in (".", "..") or "/" in name:
                 raise NotADirectoryError(name)
-            inner = os.open(name, _FOLDER, dir_fd=current)
+            inner = os.open(name, FOLDER, dir_fd=current)
             os.close(current)
             current = inner
         yield current
@@ -97,7 +98,7 @@ def size_below(base: int, names: Sequence[str]) -> int:
 
 def open_file(folder: int, name: str) -> int:
     """A descriptor for reading a regular file. Raises OSError."""
-    descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=folder)
+    descriptor = os.open(name, os.O_RDONLY | FILE, dir_fd=folder)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise FileNotFoundError(name)
@@ -199,9 +200,7 @@ def copy_file(source: int, target_folder: int, name: str, modified: os.stat_resu
 
     Raises OSError.
     """
-    target = os.open(
-        name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE, 0o600, dir_fd=target_folder
-    )
+    target = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FILE, 0o600, dir_fd=target_folder)
     try:
         total = 0
         while count := os.sendfile(target, source, total, COPY_BLOCK):
@@ -235,37 +234,29 @@ def copy_tree(source: Root, names: Sequence[str], target: int, name: str, *, dee
                         os.close(descriptor)
 
 
-def _give(parent: int, name: str, owner: tuple[int, int]) -> None:
-    """Give a folder and all below it to `owner`: an earlier run was another account."""
-    for _, folders, files, descriptor in os.fwalk(name, dir_fd=parent):
-        for one in (*folders, *files):
-            os.chown(one, *owner, dir_fd=descriptor, follow_symlinks=False)
-    os.chown(name, *owner, dir_fd=parent, follow_symlinks=False)
-
-
 class Disk:
-    """All workspaces of this VRE. Made while the process may still be root."""
+    """All workspaces of this VRE. `base` is the folder of them all, open; closed with this."""
 
-    def __init__(self, layout: Layout, owner: tuple[int, int]) -> None:
+    def __init__(self, layout: Layout, base: int) -> None:
         self._layout = layout
+        self.base = base
         self._roots: dict[tuple[str, str], Root] = {}
         self._lock = threading.Lock()
         self._worker = ThreadPoolExecutor(1, "recount")
-        layout.workspaces.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.chown(layout.workspaces, *owner)
-        self.base = os.open(layout.workspaces, _FOLDER & ~os.O_NOFOLLOW)
-        for kind in _KINDS:
-            for names in ((kind,), (kind, _STAGING)):
-                with folder_at(self.base, names[:-1]) as parent:
-                    with contextlib.suppress(FileExistsError):
-                        os.mkdir(names[-1], 0o700, dir_fd=parent)
-                    found = os.stat(names[-1], dir_fd=parent, follow_symlinks=False)
-                    if (found.st_uid, found.st_gid) != owner:
-                        _give(parent, names[-1], owner)
 
-    def clear_staging(self) -> None:
-        """Remove what an earlier run left half-done, in the background."""
+    def prepare_staging(self) -> None:
+        """Make the folders for what is under way; what an earlier run left goes in the background.
+
+        As the account: they are in folders of the account's. Raises OSError.
+        """
         for kind in _KINDS:
+            with folder_at(self.base, (kind,)) as parent:
+                with contextlib.suppress(FileNotFoundError):
+                    found = os.stat(_STAGING, dir_fd=parent, follow_symlinks=False)
+                    if not stat.S_ISDIR(found.st_mode):
+                        os.unlink(_STAGING, dir_fd=parent)
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(_STAGING, 0o700, dir_fd=parent)
             with folder_at(self.base, (kind, _STAGING)) as staging:
                 left = os.listdir(staging)
             self.later(partial(self._clear, kind, left))

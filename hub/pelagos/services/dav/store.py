@@ -1,14 +1,11 @@
 """Locks and dead properties, kept over restarts in one SQLite file.
 
 Both are keyed by a canonical address, so that they are the same for whoever looks. The file is
-opened while the process may still be root, in WAL mode with an exclusive lock: after that SQLite
-opens nothing by name, and a second server can't use it at the same time.
+locked for as long as it is open, so that a second server can't use it at the same time.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
 import sqlite3
 import threading
@@ -20,7 +17,7 @@ from pelagos.errors import StateError
 from pelagos.services.dav.refusals import refuse
 
 MOST_LOCK_SECONDS = 86400
-_MOST_LOCKS = 10_000
+_MOST_LOCKS = 500  # of one person
 _MOST_PROPERTY_BYTES = 64 << 10  # per file or folder
 _TABLES = """
 CREATE TABLE IF NOT EXISTS locks (
@@ -36,11 +33,10 @@ _FIELDS = ("token", "root", "type", "scope", "depth", "owner", "timeout", "expir
 
 
 class Store:
-    """The file. `owner` gets it if the process is root."""
+    """The file, made if missing; never opened as root where the account may write."""
 
-    def __init__(self, path: Path, owner: tuple[int, int]) -> None:
+    def __init__(self, path: Path) -> None:
         self.lock = threading.RLock()
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             self.connection = sqlite3.connect(
                 path, check_same_thread=False, isolation_level=None, timeout=2
@@ -58,9 +54,6 @@ class Store:
                 "Does another one run? If the file is damaged, move it away: locks and properties "
                 "that clients set are lost then, files are not.",
             ) from error
-        for found in (path.parent, path, path.with_name(f"{path.name}-wal")):
-            with contextlib.suppress(FileNotFoundError):
-                os.chown(found, *owner)
 
     def run(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
         """One statement; its rows."""
@@ -126,8 +119,9 @@ class LockStore:
         lock["token"] = f"opaquelocktoken:{secrets.token_hex(32)}"
         with self._store.lock:
             self.cleanup()
-            if self._store.run("SELECT count(*) FROM locks")[0][0] >= _MOST_LOCKS:
-                raise refuse(507, "There are too many locks. Remove some, or wait for their end.")
+            count = "SELECT count(*) FROM locks WHERE principal=?"
+            if self._store.run(count, (lock["principal"],))[0][0] >= _MOST_LOCKS:
+                raise refuse(507, "You have too many locks. Remove some, or wait for their end.")
             self._store.run(
                 f"INSERT INTO locks ({','.join(_FIELDS)}) VALUES (?,?,?,?,?,?,?,?,?)",  # noqa: S608
                 tuple(lock[name] for name in _FIELDS),

@@ -18,8 +18,9 @@ from typing import Any
 
 from cheroot import server as cheroot_server
 from cheroot import wsgi
+from cheroot.makefile import MakeFile
 
-from pelagos.services.dav.body import Body
+from pelagos.services.dav.body import Body, Pace
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,8 @@ BODY = "pelagos.body"
 DONE = "pelagos.done"  # called when the answer was sent
 
 THREADS = 48  # each upload and download holds one
-STALL_SECONDS = 60  # without one byte in either direction
+THREADS_PER_PERSON = 8
+STALL_SECONDS = 60  # without one byte in either direction, or with hardly any from the client
 SHUTDOWN_SECONDS = 10
 _MOST_HEADERS = 65536
 _LINGER_SECONDS = 5.0
@@ -90,9 +92,22 @@ class _Once:
 class _Request(cheroot_server.HTTPRequest):
     header_reader = _Headers()
 
+    def parse_request(self) -> None:
+        """See cheroot."""
+        self.conn.pace.begin()
+        super().parse_request()
+
 
 class _Connection(cheroot_server.HTTPConnection):
     RequestHandlerClass = _Request
+
+    def __init__(self, server: Any, sock: Any, makefile: Any = MakeFile) -> None:
+        self.pace = Pace(sock, server.timeout)
+
+        def paced(connection: Any, mode: str, size: int) -> Any:
+            return makefile(self.pace if "r" in mode else connection, mode, size)
+
+        super().__init__(server, sock, paced)
 
 
 class _Gateway(wsgi.Gateway_10):
@@ -108,7 +123,7 @@ class _Gateway(wsgi.Gateway_10):
             request.conn.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
         connection = request.conn
-        self.body = Body(connection.rfile, connection.socket, length, invite if expects else None)
+        self.body = Body(connection.rfile, connection.pace, length, invite if expects else None)
         environ[BODY] = self.body
         # cheroot must not read what is left of a refused body into memory
         request.rfile = None
