@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,13 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pelagos.deployment import WORKSPACE_PATH, Deployment
-from pelagos.errors import AccountError, AwayError
+from pelagos.errors import AccountError, AwayError, StateError
 from pelagos.services.workspace import elsewhere
 from pelagos.services.workspace.agent import Agent, AgentRefusal
 from pelagos.services.workspace.service import make_app, prepare_folder, vault_folder
 from pelagos.services.workspace.storage import about
 from stand_ins import PeopleAgent, storage_of_nobody
 
+ACCOUNT = (54321, 54321)  # user and group number of nobody here
 OPEN = {f"{WORKSPACE_PATH}/health", f"{WORKSPACE_PATH}/oauth_callback"}
 
 
@@ -217,8 +219,87 @@ def test_a_user_name_never_chooses_the_host() -> None:
 def test_the_folder_of_passwords_is_closed(deployment: Deployment) -> None:
     vault_folder(deployment).mkdir(parents=True, mode=0o755)
     prepare_folder(deployment)
-    assert deployment.state.storage.stat().st_mode & 0o777 == 0o700
+    assert deployment.state.storage.stat().st_mode & 0o777 == 0o711
     assert vault_folder(deployment).stat().st_mode & 0o777 == 0o700
+
+
+@pytest.fixture
+def of_account(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    """A VRE whose services give root up for an account; its folders are that account's."""
+    if os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    monkeypatch.setattr("pelagos.accounts.ids", lambda: ACCOUNT)
+    folder = vault_folder(deployment)
+    folder.mkdir(parents=True)
+    (folder / "ada").write_text("kept")
+    for path in (folder.parent, folder):
+        os.chown(path, *ACCOUNT)  # as an earlier version left it
+    facts = deployment.facts.model_copy(update={"as_account": True})
+    return Deployment(deployment.state, facts, deployment.settings, deployment.graph)
+
+
+def owner(path: Path) -> int:
+    return path.lstat().st_uid
+
+
+def test_passwords_are_the_accounts_and_the_folder_above_is_roots(of_account: Deployment) -> None:
+    prepare_folder(of_account)
+    folder = vault_folder(of_account)
+    assert owner(folder) == owner(folder / "ada") == ACCOUNT[0]
+    assert owner(of_account.state.storage) == 0
+    assert of_account.state.storage.stat().st_mode & 0o777 == 0o711
+
+
+def test_a_folder_of_passwords_swapped_for_a_link_leads_nowhere(
+    of_account: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, outside = vault_folder(of_account), tmp_path / "etc"
+    outside.mkdir()
+    (outside / "ada").write_text("precious")
+    real = os.open
+
+    def swap_first(path: Any, *arguments: Any, **options: Any) -> int:
+        if Path(path).name == "ada" and not folder.is_symlink():
+            folder.rename(folder.with_name("moved"))
+            folder.symlink_to(outside)
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", swap_first)
+    prepare_folder(of_account)
+    assert folder.is_symlink()
+    assert owner(outside) == owner(outside / "ada") == 0
+    with pytest.raises(StateError, match="can't be used"):
+        prepare_folder(of_account)
+    assert owner(outside) == owner(outside / "ada") == 0
+
+
+def test_links_and_folders_among_the_passwords_stay_whose_they_are(
+    of_account: Deployment, tmp_path: Path
+) -> None:
+    folder, precious = vault_folder(of_account), tmp_path / "shadow"
+    precious.write_text("precious")
+    os.link(precious, folder / "hard")
+    (folder / "soft").symlink_to(precious)
+    (folder / "folder").mkdir()
+    os.mkfifo(folder / "fifo")
+    prepare_folder(of_account)
+    assert owner(folder / "ada") == ACCOUNT[0]
+    assert {owner(folder / name) for name in ("hard", "soft", "folder", "fifo")} == {0}
+
+
+def test_nobody_changes_the_folder_of_passwords_while_root_looks_at_a_file(
+    of_account: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, real, owners = vault_folder(of_account), os.open, []
+
+    def look(path: Any, *arguments: Any, **options: Any) -> int:
+        if Path(path).name == "ada":
+            owners.append(owner(folder))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", look)
+    prepare_folder(of_account)
+    assert owners == [0]
 
 
 @pytest.mark.parametrize(
