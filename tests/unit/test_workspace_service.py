@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -15,8 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pelagos.deployment import WORKSPACE_PATH, Deployment
 from pelagos.errors import AccountError, AwayError, StateError
+from pelagos.services.identity import Caller, Hub
+from pelagos.services.pace import Pace
 from pelagos.services.workspace import elsewhere
-from pelagos.services.workspace.agent import Agent, AgentRefusal
+from pelagos.services.workspace.agent import Agent, AgentRefusal, PersonStatus
 from pelagos.services.workspace.service import make_app, prepare_folder, vault_folder
 from pelagos.services.workspace.storage import about
 from stand_ins import PeopleAgent, storage_of_nobody
@@ -146,6 +149,89 @@ async def test_a_request_that_is_too_long_is_not_read(client: httpx.AsyncClient)
 async def test_the_service_says_nothing_of_what_it_is_made_of(client: httpx.AsyncClient) -> None:
     for path in ("/openapi.json", "/docs", "/redoc", f"{WORKSPACE_PATH}/openapi.json"):
         assert (await client.get(path)).status_code == 404
+
+
+@pytest.fixture
+def signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub knows every token, as that of the person of this name."""
+
+    async def who(hub: Hub, token: str) -> Caller:
+        return Caller(token, True, False, frozenset({"access:services"}))
+
+    monkeypatch.setattr(Hub, "who", who)
+
+
+async def as_person(
+    client: httpx.AsyncClient, name: str, method: str, path: str, **more: Any
+) -> httpx.Response:
+    headers = {"Authorization": f"token {name}"}
+    return await client.request(method, f"{WORKSPACE_PATH}/api{path}", headers=headers, **more)
+
+
+@pytest.mark.usefixtures("signed_in")
+@pytest.mark.parametrize(
+    ("method", "path", "body", "most"),
+    [
+        ("POST", "/retry", None, 3),
+        ("GET", "/status", None, 20),
+        ("DELETE", "/pins", {"area": "me", "path": "x"}, 20),
+    ],
+)
+async def test_who_asks_too_often_waits_and_nobody_else_does(
+    client: httpx.AsyncClient,
+    deployment: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    body: Any,
+    most: int,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("pelagos.services.pace.monotonic", lambda: now)
+    with PeopleAgent(deployment.people_socket) as stand_in:
+        for _ in range(most):
+            assert (await as_person(client, "ada", method, path, json=body)).is_success
+        refused = await as_person(client, "ada", method, path, json=body)
+        assert refused.status_code == 429
+        assert "Try again in" in refused.json()["reason"]
+        assert len(stand_in.asked) == most
+        assert (await as_person(client, "bob", method, path, json=body)).is_success
+        now += int(refused.headers["retry-after"])
+        assert (await as_person(client, "ada", method, path, json=body)).is_success
+
+
+@pytest.mark.usefixtures("signed_in")
+async def test_a_person_has_one_retry_at_a_time(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(agent: Agent, user: str) -> PersonStatus:
+        asked.set()
+        await answer.wait()
+        return PersonStatus.model_validate(storage_of_nobody())
+
+    monkeypatch.setattr(Agent, "retry", slow)
+    first = asyncio.create_task(as_person(client, "ada", "POST", "/retry"))
+    async with asyncio.timeout(20):
+        await asked.wait()
+        refused = await as_person(client, "ada", "POST", "/retry")
+        answer.set()
+        assert (await first).is_success
+    assert refused.status_code == 429
+    assert refused.headers["retry-after"] == "1"
+    assert "still being done" in refused.json()["reason"]
+    assert (await as_person(client, "ada", "POST", "/retry")).is_success
+
+
+def test_the_pace_forgets_who_has_been_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("pelagos.services.pace.monotonic", lambda: now)
+    pace = Pace(1, 2)
+    for number in range(3000):
+        now += 0.01
+        pace._take(f"person-{number}")
+    assert len(pace._left) <= 1001
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ def make_app(deployment: Deployment) -> FastAPI:
     vault = Vault(vault_folder(deployment), state.secret(STORAGE_KEY))
     pages = Pages(Path(__file__).parent, settings.site, WORKSPACE_PATH)
     page = StoragePage(pages, guard, agent, vault, settings.storage.workspace, WORKSPACE_PATH)
+    paces = routes.Paces()
     programs = tuple(f"{WORKSPACE_PATH}/{part}" for part in ("api/", "metrics", "health"))
 
     @contextlib.asynccontextmanager
@@ -53,9 +54,9 @@ def make_app(deployment: Deployment) -> FastAPI:
 
     app = make_application("Pelagos workspace", pages, programs, lifespan)
     for router in (
-        routes.page_routes(guard, page),
-        routes.form_routes(guard, page),
-        routes.api_routes(guard, agent),
+        routes.page_routes(guard, page, paces),
+        routes.form_routes(guard, page, paces),
+        routes.api_routes(guard, agent, paces),
         routes.metric_routes(guard, agent),
         routes.open_routes(),
         guard.router,
