@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,13 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pelagos.deployment import WORKSPACE_PATH, Deployment
-from pelagos.errors import AccountError, AwayError
+from pelagos.errors import AccountError, AwayError, StateError
+from pelagos.services.identity import Caller, Hub
+from pelagos.services.pace import Pace
 from pelagos.services.workspace import elsewhere
-from pelagos.services.workspace.agent import Agent, AgentRefusal
+from pelagos.services.workspace.agent import Agent, AgentRefusal, PersonStatus
 from pelagos.services.workspace.service import make_app, prepare_folder, vault_folder
 from pelagos.services.workspace.storage import about
 from stand_ins import PeopleAgent, storage_of_nobody
 
+ACCOUNT = (54321, 54321)  # user and group number of nobody here
 OPEN = {f"{WORKSPACE_PATH}/health", f"{WORKSPACE_PATH}/oauth_callback"}
 
 
@@ -147,6 +152,89 @@ async def test_the_service_says_nothing_of_what_it_is_made_of(client: httpx.Asyn
 
 
 @pytest.fixture
+def signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub knows every token, as that of the person of this name."""
+
+    async def who(hub: Hub, token: str) -> Caller:
+        return Caller(token, True, False, frozenset({"access:services"}))
+
+    monkeypatch.setattr(Hub, "who", who)
+
+
+async def as_person(
+    client: httpx.AsyncClient, name: str, method: str, path: str, **more: Any
+) -> httpx.Response:
+    headers = {"Authorization": f"token {name}"}
+    return await client.request(method, f"{WORKSPACE_PATH}/api{path}", headers=headers, **more)
+
+
+@pytest.mark.usefixtures("signed_in")
+@pytest.mark.parametrize(
+    ("method", "path", "body", "most"),
+    [
+        ("POST", "/retry", None, 3),
+        ("GET", "/status", None, 20),
+        ("DELETE", "/pins", {"area": "me", "path": "x"}, 20),
+    ],
+)
+async def test_who_asks_too_often_waits_and_nobody_else_does(
+    client: httpx.AsyncClient,
+    deployment: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    body: Any,
+    most: int,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("pelagos.services.pace.monotonic", lambda: now)
+    with PeopleAgent(deployment.people_socket) as stand_in:
+        for _ in range(most):
+            assert (await as_person(client, "ada", method, path, json=body)).is_success
+        refused = await as_person(client, "ada", method, path, json=body)
+        assert refused.status_code == 429
+        assert "Try again in" in refused.json()["reason"]
+        assert len(stand_in.asked) == most
+        assert (await as_person(client, "bob", method, path, json=body)).is_success
+        now += int(refused.headers["retry-after"])
+        assert (await as_person(client, "ada", method, path, json=body)).is_success
+
+
+@pytest.mark.usefixtures("signed_in")
+async def test_a_person_has_one_retry_at_a_time(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(agent: Agent, user: str) -> PersonStatus:
+        asked.set()
+        await answer.wait()
+        return PersonStatus.model_validate(storage_of_nobody())
+
+    monkeypatch.setattr(Agent, "retry", slow)
+    first = asyncio.create_task(as_person(client, "ada", "POST", "/retry"))
+    async with asyncio.timeout(20):
+        await asked.wait()
+        refused = await as_person(client, "ada", "POST", "/retry")
+        answer.set()
+        assert (await first).is_success
+    assert refused.status_code == 429
+    assert refused.headers["retry-after"] == "1"
+    assert "still being done" in refused.json()["reason"]
+    assert (await as_person(client, "ada", "POST", "/retry")).is_success
+
+
+def test_the_pace_forgets_who_has_been_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("pelagos.services.pace.monotonic", lambda: now)
+    pace = Pace(1, 2)
+    for number in range(3000):
+        now += 0.01
+        pace._take(f"person-{number}")
+    assert len(pace._left) <= 1001
+
+
+@pytest.fixture
 async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
     agent = Agent(tmp_path / "a.sock")
     yield agent
@@ -217,8 +305,87 @@ def test_a_user_name_never_chooses_the_host() -> None:
 def test_the_folder_of_passwords_is_closed(deployment: Deployment) -> None:
     vault_folder(deployment).mkdir(parents=True, mode=0o755)
     prepare_folder(deployment)
-    assert deployment.state.storage.stat().st_mode & 0o777 == 0o700
+    assert deployment.state.storage.stat().st_mode & 0o777 == 0o711
     assert vault_folder(deployment).stat().st_mode & 0o777 == 0o700
+
+
+@pytest.fixture
+def of_account(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    """A VRE whose services give root up for an account; its folders are that account's."""
+    if os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    monkeypatch.setattr("pelagos.accounts.ids", lambda: ACCOUNT)
+    folder = vault_folder(deployment)
+    folder.mkdir(parents=True)
+    (folder / "ada").write_text("kept")
+    for path in (folder.parent, folder):
+        os.chown(path, *ACCOUNT)  # as an earlier version left it
+    facts = deployment.facts.model_copy(update={"as_account": True})
+    return Deployment(deployment.state, facts, deployment.settings, deployment.graph)
+
+
+def owner(path: Path) -> int:
+    return path.lstat().st_uid
+
+
+def test_passwords_are_the_accounts_and_the_folder_above_is_roots(of_account: Deployment) -> None:
+    prepare_folder(of_account)
+    folder = vault_folder(of_account)
+    assert owner(folder) == owner(folder / "ada") == ACCOUNT[0]
+    assert owner(of_account.state.storage) == 0
+    assert of_account.state.storage.stat().st_mode & 0o777 == 0o711
+
+
+def test_a_folder_of_passwords_swapped_for_a_link_leads_nowhere(
+    of_account: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, outside = vault_folder(of_account), tmp_path / "etc"
+    outside.mkdir()
+    (outside / "ada").write_text("precious")
+    real = os.open
+
+    def swap_first(path: Any, *arguments: Any, **options: Any) -> int:
+        if Path(path).name == "ada" and not folder.is_symlink():
+            folder.rename(folder.with_name("moved"))
+            folder.symlink_to(outside)
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", swap_first)
+    prepare_folder(of_account)
+    assert folder.is_symlink()
+    assert owner(outside) == owner(outside / "ada") == 0
+    with pytest.raises(StateError, match="can't be used"):
+        prepare_folder(of_account)
+    assert owner(outside) == owner(outside / "ada") == 0
+
+
+def test_links_and_folders_among_the_passwords_stay_whose_they_are(
+    of_account: Deployment, tmp_path: Path
+) -> None:
+    folder, precious = vault_folder(of_account), tmp_path / "shadow"
+    precious.write_text("precious")
+    os.link(precious, folder / "hard")
+    (folder / "soft").symlink_to(precious)
+    (folder / "folder").mkdir()
+    os.mkfifo(folder / "fifo")
+    prepare_folder(of_account)
+    assert owner(folder / "ada") == ACCOUNT[0]
+    assert {owner(folder / name) for name in ("hard", "soft", "folder", "fifo")} == {0}
+
+
+def test_nobody_changes_the_folder_of_passwords_while_root_looks_at_a_file(
+    of_account: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, real, owners = vault_folder(of_account), os.open, []
+
+    def look(path: Any, *arguments: Any, **options: Any) -> int:
+        if Path(path).name == "ada":
+            owners.append(owner(folder))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", look)
+    prepare_folder(of_account)
+    assert owners == [0]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 
 from pelagos.errors import AccountError, AwayError
+from pelagos.services.pace import Pace
 from pelagos.services.web import Guard, caller
 from pelagos.services.workspace.agent import Agent, AgentRefusal, PersonStatus
 from pelagos.services.workspace.storage import StoragePage
@@ -35,12 +36,24 @@ class Pinning(Unpin):
     until: float
 
 
-def page_routes(guard: Guard, page: StoragePage) -> APIRouter:
+class Paces:
+    """How often one person may ask, by page and by program together."""
+
+    def __init__(self) -> None:
+        # a page asks every ten seconds, a program may follow an upload
+        self.status = Pace(rate=5, burst=20)
+        # each makes the node agent try a mount and every upload
+        self.retry = Pace(rate=0.3, burst=3)
+        # each asks a server elsewhere, where it may be a guess
+        self.account = Pace(rate=0.2, burst=6)
+
+
+def page_routes(guard: Guard, page: StoragePage, paces: Paces) -> APIRouter:
     """What a browser opens."""
     router = APIRouter(dependencies=[Depends(guard.person)])
 
-    @router.get("")
-    @router.get("/")
+    @router.get("", dependencies=[Depends(paces.status.limited)])
+    @router.get("/", dependencies=[Depends(paces.status.limited)])
     async def storage(request: Request, done: str = "") -> Response:
         return await page.show(request, done=done)
 
@@ -51,11 +64,11 @@ def page_routes(guard: Guard, page: StoragePage) -> APIRouter:
     return router
 
 
-def form_routes(guard: Guard, page: StoragePage) -> APIRouter:
+def form_routes(guard: Guard, page: StoragePage, paces: Paces) -> APIRouter:
     """What the page sends."""
     router = APIRouter(dependencies=[Depends(guard.form)])
 
-    @router.post("/retry")
+    @router.post("/retry", dependencies=[Depends(paces.retry.alone)])
     async def retry(request: Request) -> Response:
         try:
             await page.agent.retry(caller(request).name)
@@ -63,7 +76,7 @@ def form_routes(guard: Guard, page: StoragePage) -> APIRouter:
             return await page.show(request, error=error)
         return _back(page, "retried")
 
-    @router.post("/account")
+    @router.post("/account", dependencies=[Depends(paces.account.alone)])
     async def keep(request: Request) -> Response:
         form = await request.form()
         user, password = str(form.get("user", "")), str(form.get("password", ""))
@@ -73,7 +86,7 @@ def form_routes(guard: Guard, page: StoragePage) -> APIRouter:
             return await page.show(request, error=error, entered=user)
         return _back(page, "kept")
 
-    @router.post("/account/forget")
+    @router.post("/account/forget", dependencies=[Depends(paces.status.limited)])
     async def forget(request: Request) -> Response:
         await page.forget_account(caller(request).name)
         return _back(page, "forgotten")
@@ -81,19 +94,19 @@ def form_routes(guard: Guard, page: StoragePage) -> APIRouter:
     return router
 
 
-def api_routes(guard: Guard, agent: Agent) -> APIRouter:
+def api_routes(guard: Guard, agent: Agent, paces: Paces) -> APIRouter:
     """What programs call; always for the token's own person."""
     router = APIRouter(prefix="/api", dependencies=[Depends(guard.program)])
 
-    @router.get("/status")
+    @router.get("/status", dependencies=[Depends(paces.status.limited)])
     async def status(request: Request) -> PersonStatus:
         return await _refusing(agent.status(caller(request).name))
 
-    @router.post("/retry")
+    @router.post("/retry", dependencies=[Depends(paces.retry.alone)])
     async def retry(request: Request) -> PersonStatus:
         return await _refusing(agent.retry(caller(request).name))
 
-    @router.put("/pins")
+    @router.put("/pins", dependencies=[Depends(paces.status.limited)])
     async def pin(request: Request, wanted: Pinning) -> dict[str, Any]:
         now = time.time()
         if not now < wanted.until < now + _YEAR:
@@ -102,7 +115,7 @@ def api_routes(guard: Guard, agent: Agent) -> APIRouter:
         await _refusing(agent.pin(caller(request).name, wanted.area, path, int(wanted.until)))
         return {"area": wanted.area, "path": path, "until": int(wanted.until)}
 
-    @router.delete("/pins")
+    @router.delete("/pins", dependencies=[Depends(paces.status.limited)])
     async def unpin(request: Request, wanted: Unpin) -> dict[str, Any]:
         path = _inside(wanted.path)
         await _refusing(agent.unpin(caller(request).name, wanted.area, path))

@@ -1,5 +1,6 @@
-"""The workspace service as a program: JupyterHub's service `workspace`, on the loopback.
+"""The workspace service as a program: JupyterHub's service `workspace`.
 
+It listens on the hub's address, where people's servers reach it too.
 Reads secrets first, makes its folder, then gives root up for the account `pelagos-server`.
 """
 
@@ -9,7 +10,7 @@ import contextlib
 import logging
 import os
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import uvicorn
@@ -17,6 +18,7 @@ from fastapi import FastAPI
 
 from pelagos import accounts
 from pelagos.deployment import WORKSPACE_PATH, Deployment, default_state
+from pelagos.errors import StateError
 from pelagos.services.application import Pages, make_application
 from pelagos.services.identity import Hub
 from pelagos.services.web import Guard
@@ -24,6 +26,8 @@ from pelagos.services.workspace import routes
 from pelagos.services.workspace.agent import Agent
 from pelagos.services.workspace.storage import StoragePage
 from pelagos.vault import Vault
+
+logger = logging.getLogger(__name__)
 
 NAME = WORKSPACE_PATH.rpartition("/")[2]
 STORAGE_KEY = "storage-key"
@@ -39,6 +43,7 @@ def make_app(deployment: Deployment) -> FastAPI:
     vault = Vault(vault_folder(deployment), state.secret(STORAGE_KEY))
     pages = Pages(Path(__file__).parent, settings.site, WORKSPACE_PATH)
     page = StoragePage(pages, guard, agent, vault, settings.storage.workspace, WORKSPACE_PATH)
+    paces = routes.Paces()
     programs = tuple(f"{WORKSPACE_PATH}/{part}" for part in ("api/", "metrics", "health"))
 
     @contextlib.asynccontextmanager
@@ -49,9 +54,9 @@ def make_app(deployment: Deployment) -> FastAPI:
 
     app = make_application("Pelagos workspace", pages, programs, lifespan)
     for router in (
-        routes.page_routes(guard, page),
-        routes.form_routes(guard, page),
-        routes.api_routes(guard, agent),
+        routes.page_routes(guard, page, paces),
+        routes.form_routes(guard, page, paces),
+        routes.api_routes(guard, agent, paces),
         routes.metric_routes(guard, agent),
         routes.open_routes(),
         guard.router,
@@ -66,24 +71,62 @@ def vault_folder(deployment: Deployment) -> Path:
 
 
 def prepare_folder(deployment: Deployment) -> None:
-    """Make the folder of the vault, closed; as root also the account's, with what is in it."""
+    """Make the folder of the vault, closed; as root also the account's, with what is in it.
+
+    The folder above stays root's: whoever could rename in it could lead root elsewhere. Raises
+    StateError where something else is in the way.
+    """
     folder = vault_folder(deployment)
-    folder.mkdir(parents=True, exist_ok=True)
     owner = None
     if os.geteuid() == 0 and deployment.facts.as_account:
         owner = accounts.ids()
-    for path in (deployment.state.storage, folder, *folder.iterdir()):
-        # by descriptor: the account may write here, and must not lead root elsewhere
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        folder.parent.mkdir(exist_ok=True)
+        with _opened(folder.parent) as above:
+            os.fchown(above, os.geteuid(), os.getegid())
+            os.fchmod(above, 0o711)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(folder.name, 0o700, dir_fd=above)
+            with _opened(folder.name, above) as inside:
+                _give(inside, owner)
+    except OSError as error:
+        raise StateError(
+            f"The folder of people's accounts {folder} can't be used: {error.strerror}.",
+            "It must be a plain folder of this VRE: move what is there away, then ./pelagos up.",
+        ) from error
+
+
+@contextlib.contextmanager
+def _opened(path: Path | str, above: int | None = None) -> Iterator[int]:
+    """A descriptor of a folder, never of what a link leads to."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, dir_fd=above)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _give(folder: int, owner: tuple[int, int] | None) -> None:
+    """Close the vault's folder; give it and the files in it to `owner`, if there is one."""
+    os.fchmod(folder, 0o700)
+    if owner is None:
+        return
+    # ours meanwhile: nobody links something in, or takes it out between a look and the change
+    os.fchown(folder, os.geteuid(), os.getegid())
+    for name in os.listdir(folder):
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        except OSError as error:
+            logger.warning("%r in the folder of accounts is left alone: %s", name, error.strerror)
+            continue
         try:
             found = os.fstat(descriptor)
-            directory = stat.S_ISDIR(found.st_mode)
-            if directory:
-                os.fchmod(descriptor, 0o700)
-            if owner is not None and (directory or found.st_nlink == 1):
+            if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
                 os.fchown(descriptor, *owner)
         finally:
             os.close(descriptor)
+    os.fchown(folder, *owner)
 
 
 def main() -> None:
