@@ -148,6 +148,27 @@ def test_deleted_space_goes_back_to_the_disk(node: Node) -> None:
     until(lambda: on_disk() < empty + 2 * MIB, 30, "the file's blocks are still there")
 
 
+def can_be_read_directly(file: Path) -> bool:
+    """Whether the disk below a file reads past the page cache."""
+    try:
+        os.close(os.open(file, os.O_RDONLY | os.O_DIRECT))
+    except OSError:
+        return False
+    return True
+
+
+def test_an_image_is_not_kept_in_memory_twice(node: Node) -> None:
+    node.spaces.ensure("anna", [])
+    image = node.place("anna").image
+    listed = subprocess.run(
+        ["losetup", "--noheadings", "--output", "DIO", "--associated", image],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert listed.stdout.split() == ["1" if can_be_read_directly(image) else "0"]
+
+
 def test_an_area_grows_while_a_server_has_it(node: Node) -> None:
     node.spaces.ensure("anna", [])
     me = node.view("anna") / "me"

@@ -115,6 +115,20 @@ def test_a_thousand_small_files_arrive(node: Node) -> None:
     assert hashes(node.on_server("ada") / "many") == hashes(data)
 
 
+def test_files_that_change_and_move_while_they_upload_arrive_as_they_are(node: Node) -> None:
+    data = node.mount("ada")
+    random_file(data / "run.nc", 20 << 20)
+    for number in range(30):  # let go each time, so that some of this meets an upload
+        with (data / "run.nc").open("ab") as file:
+            file.write(f"step {number}\n".encode() * 1000)
+        (data / ".notebook~").write_text(f"version {number}\n" * 100)
+        (data / ".notebook~").rename(data / "notebook")
+        time.sleep(0.02 * (number % 15))
+    node.arrived("ada")
+    assert hashes(node.on_server("ada")) == hashes(data)
+    assert (node.on_server("ada") / "notebook").read_text() == "version 29\n" * 100
+
+
 def test_a_stop_waits_for_the_upload_and_then_unmounts(node: Node) -> None:
     expected = write_big(node, "bea")
     node.release("bea")
