@@ -184,9 +184,9 @@ def dataspace(run: Run) -> str:
         raise Failed("The data pool can be written.")
     with unix_client(run.deployment.agent_socket, _TIMEOUT) as client:
         areas = client.get("/dataspaces").json()
-    [mine] = [
-        one for one in areas if one["kind"] == "users" and one["owner"] == safe_name(run.user)
-    ]
+    mine = next((a for a in areas if (a["kind"], a["owner"]) == ("users", run.user)), None)
+    if mine is None:
+        raise Failed("The node agent does not know the person's own area of the dataspace.")
     if mine["enforced"] and not full:
         raise Failed(f"More than the quota of {format_bytes(settings.quota)} could be written.")
     quota = f"{format_bytes(settings.quota)} {'enforced' if mine['enforced'] else 'NOT enforced'}"
