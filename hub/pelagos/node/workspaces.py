@@ -125,5 +125,7 @@ class Workspaces:
         for user in self._users():
             self.of(user).close()
         left = [one for one in self.all() if one.pending]
-        mounts.unmount(self._deployment.state.folder / "mounts", lazy=True)
+        # with what no record knows of
+        for point in mounts.below(self._deployment.state.folder / "mounts"):
+            mounts.unmount(point, lazy=True)
         return left
