@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import shutil
 import socket
 import socketserver
 import sqlite3
@@ -17,6 +18,7 @@ from pelagos.deployment import Deployment, State
 from pelagos.errors import PelagosError, StateError
 from pelagos.ops import backup, packages, restic, restore, staging
 from pelagos.ops.report import Silent
+from pelagos.volumes import safe_name
 
 
 @contextmanager
@@ -53,24 +55,78 @@ def person(user: str, pending: int, failed: int = 0) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_a_backup_waits_until_uploads_have_arrived(tmp_path: Path) -> None:
+def wait(deployment: Deployment, seconds: float) -> dict[str, int]:
+    return backup.wait_for_uploads(deployment, seconds, Silent())
+
+
+def cache(state: State, user: str, *, dirty: int, clean: int = 1, torn: int = 0) -> None:
+    """What a mount that was killed leaves of a person's files: rclone's notes, and the agent's."""
+    folder = state.folder / "cache" / safe_name(user) / "vfsMeta" / "ws0123" / "cruise"
+    folder.mkdir(parents=True)
+    for number in range(dirty):
+        (folder / f"dirty-{number}.nc").write_text('{"Size": 7, "Dirty": true}')
+    for number in range(clean):
+        (folder / f"clean-{number}.nc").write_text('{"Size": 7, "Dirty": false}')
+    for number in range(torn):
+        (folder / f"torn-{number}.nc").write_text('{"Size": 7, "Di')
+    record = state.folder / "agent" / "workspaces" / f"{safe_name(user)}.json"
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps({"user": user, "wanted": False}))
+
+
+def test_a_backup_waits_until_uploads_have_arrived(deployment: Deployment) -> None:
     answers = [[person("ada", 2), person("bob", 0)], [person("ada", 0), person("bob", 0)]]
-    with agent(tmp_path / "s", answers):
-        assert backup.wait_for_uploads(tmp_path / "s", 30, Silent()) == {}
+    with agent(deployment.agent_socket, answers):
+        assert wait(deployment, 30) == {}
 
 
-def test_files_that_do_not_arrive_are_told_by_name_and_number(tmp_path: Path) -> None:
-    with agent(tmp_path / "s", [[person("ada", 2), person("bob", 3, failed=3)]]):
-        assert backup.wait_for_uploads(tmp_path / "s", 0, Silent()) == {"ada": 2, "bob": 3}
+def test_files_that_do_not_arrive_are_told_by_name_and_number(deployment: Deployment) -> None:
+    with agent(deployment.agent_socket, [[person("ada", 2), person("bob", 3, failed=3)]]):
+        assert wait(deployment, 0) == {"ada": 2, "bob": 3}
 
 
-def test_no_agent_and_an_old_agent_are_fine(tmp_path: Path) -> None:
-    assert backup.wait_for_uploads(tmp_path / "none", 60, Silent()) == {}
+def test_no_agent_and_an_old_agent_are_fine(deployment: Deployment) -> None:
+    assert wait(deployment, 60) == {}
     with closing(socket.socket(socket.AF_UNIX)) as dead:
-        dead.bind(str(tmp_path / "dead"))  # nobody listens
-        assert backup.wait_for_uploads(tmp_path / "dead", 60, Silent()) == {}
-    with agent(tmp_path / "old", [{"detail": "Not Found"}]):
-        assert backup.wait_for_uploads(tmp_path / "old", 60, Silent()) == {}
+        dead.bind(str(deployment.agent_socket))  # nobody listens
+        assert wait(deployment, 60) == {}
+    deployment.agent_socket.unlink()
+    with agent(deployment.agent_socket, [{"detail": "Not Found"}]):
+        assert wait(deployment, 60) == {}
+
+
+def test_without_an_agent_what_waits_is_counted_on_the_disk(deployment: Deployment) -> None:
+    cache(deployment.state, "ada@example.org", dirty=2, torn=1)
+    cache(deployment.state, "bob", dirty=0)
+    (deployment.state.folder / "agent" / "workspaces" / "carl.json").write_text("{half")
+    cache(deployment.state, "dora", dirty=1)
+    (deployment.state.folder / "agent" / "workspaces" / "dora.json").unlink()
+    assert wait(deployment, 60) == {"ada@example.org": 3, "dora": 1}
+    with agent(deployment.agent_socket, [[person("ada@example.org", 0)]]):
+        assert wait(deployment, 0) == {}  # the agent knows better
+
+
+def test_a_restore_leaves_files_that_are_nowhere_else_where_they_are_uploaded(
+    deployment: Deployment,
+) -> None:
+    state = deployment.state
+    state.write(deployment.facts, deployment.settings)
+
+    def force() -> None:
+        restore.restore(
+            state, state.folder / "b", snapshot="latest", given_password=None, force=True,
+            reporter=Silent(),
+        )  # fmt: skip
+
+    cache(state, "ada", dirty=2)
+    with pytest.raises(StateError, match=r"Files of ada \(2\) wait in .*/cache") as caught:
+        force()
+    assert "./pelagos up" in caught.value.mend
+    shutil.rmtree(state.folder / "cache")
+    cache(state, "ada", dirty=0)
+    with pytest.raises(PelagosError) as caught:
+        force()
+    assert "--password-file" in caught.value.mend  # copies are in nobody's way
 
 
 @pytest.mark.parametrize("below", ["", "x/y", "workspaces/users/ada"])

@@ -22,6 +22,7 @@ from pelagos.layout import Layout
 from pelagos.ops.report import Reporter
 from pelagos.ops.restic import Repository, ensure
 from pelagos.ops.staging import ASIDE, RESTORING, STAGE, stage
+from pelagos.ops.storage import waiting_in_caches
 from pelagos.settings import Settings, WorkspaceKind
 from pelagos.sockets import unix_client
 
@@ -129,7 +130,7 @@ def backup(
     with only_backup(state):
         repository.open_or_make(reporter)
         repository.unlock()
-        under_way = wait_for_uploads(deployment.agent_socket, wait, reporter)
+        under_way = wait_for_uploads(deployment, wait, reporter)
         workspaces = workspaces_of(deployment.settings, layout)
         owner = state.instance()
         reporter.step("Copying settings, secrets and databases")
@@ -182,31 +183,35 @@ def _excluded(workspaces: Path | None) -> list[str]:
     return [f"{workspaces}/{name}" for name in names] if workspaces else []
 
 
-def wait_for_uploads(agent: Path, seconds: float, reporter: Reporter) -> dict[str, int]:
+def wait_for_uploads(deployment: Deployment, seconds: float, reporter: Reporter) -> dict[str, int]:
     """Wait until no file is on its way to a workspace; who still has how many after `seconds`.
 
-    Nothing is waited for where no agent answers.
+    Where no agent answers nothing is waited for, and what waits is counted on the disk.
     """
     deadline = time.monotonic() + seconds
     told = False
     while True:
-        under_way = _under_way(agent)
+        under_way = _under_way(deployment.agent_socket)
+        if under_way is None:
+            return waiting_in_caches(deployment.state.folder)
         if not under_way or time.monotonic() >= deadline:
-            break
+            return under_way
         if not told:
             reporter.step(f"Waiting up to {seconds:.0f} s for files on their way to workspaces")
             told = True
         reporter.detail(", ".join(f"{user}: {count}" for user, count in under_way.items()))
         time.sleep(min(1, max(0, deadline - time.monotonic())))
-    return under_way
 
 
-def _under_way(path: Path) -> dict[str, int]:
-    """How many files of whom the node agent has not passed on; refused ones are among them."""
+def _under_way(path: Path) -> dict[str, int] | None:
+    """How many files of whom the node agent has not passed on; refused ones are among them.
+
+    None if it does not answer.
+    """
     try:
         with unix_client(path, _AGENT_SECONDS) as client:
             people = client.get("/workspaces").raise_for_status().json()
             counts = {str(one["user"]): int(one["pending"]) for one in people}
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
-        return {}  # no agent, or an old one
+        return None  # no agent, or an old one
     return {user: count for user, count in counts.items() if count}

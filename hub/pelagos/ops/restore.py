@@ -43,6 +43,7 @@ from pelagos.ops.staging import (
     check_database,
     is_database,
 )
+from pelagos.ops.storage import waiting_in_caches
 from pelagos.ops.up import locked
 from pelagos.settings import Settings
 
@@ -82,13 +83,23 @@ def restore(
 
 
 def _check_target(state: State, force: bool) -> None:
-    """Raise StateError where a VRE runs, or where something is in the way."""
+    """Raise StateError where a VRE runs, or where something is in the way.
+
+    Files that are nowhere but in a cache are: among what is moved aside nobody would upload them.
+    """
     if running(state):
         raise StateError(
             f"A VRE runs on the state folder {state.folder}.",
             "Stop it first (./pelagos down --servers), or give another --state DIR.",
         )
     _check_free(state.folder, "The state folder", force, STATE_MARKS)
+    if waiting := waiting_in_caches(state.folder):
+        people = ", ".join(f"{user} ({count})" for user, count in waiting.items())
+        raise StateError(
+            f"Files of {people} wait in {state.folder / 'cache'} and are not in their workspaces.",
+            "Start the VRE (./pelagos up) and wait until ./pelagos status shows none waiting. If "
+            "they are not wanted, or that VRE can't start any more, move that folder away by hand.",
+        )
 
 
 def _password(state: State, given: Path | None) -> Path:

@@ -1,15 +1,19 @@
-"""People's storage on this node, as the agent tells it to operators' commands."""
+"""People's storage on this node, for operators' commands: from the agent, or from the disk."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from pelagos.deployment import Deployment
 from pelagos.errors import StorageError
+from pelagos.node.rclone import cached, remotes_in
 from pelagos.sockets import unix_client
+from pelagos.volumes import safe_name
 
 _TIMEOUT = 30.0  # seconds
 
@@ -78,3 +82,34 @@ def _workspace(entry: dict[str, Any]) -> WorkspaceLine:
 
 def _area(entry: dict[str, Any]) -> AreaLine:
     return AreaLine(**{name: entry[name] for name in AreaLine.__dataclass_fields__})
+
+
+def waiting_in_caches(state: Path) -> dict[str, int]:
+    """How many files of whom are in a state folder's caches and not in their workspaces yet.
+
+    From the disk, for when no agent answers. Files of which nobody knows are among them.
+    """
+    try:
+        caches = sorted(path for path in (state / "cache").iterdir() if path.is_dir())
+    except OSError:
+        return {}  # nobody had a workspace yet
+    counts = {
+        _owner(state, cache.name): sum(
+            file.dirty is not False
+            for remote in remotes_in(cache)
+            for file in cached(cache, remote)
+        )
+        for cache in caches
+    }
+    return {user: count for user, count in counts.items() if count}
+
+
+def _owner(state: Path, name: str) -> str:
+    """Whose cache has this name, by the agent's note of them; else the name."""
+    try:
+        user = str(
+            json.loads((state / "agent" / "workspaces" / f"{name}.json").read_text())["user"]
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return name
+    return user if safe_name(user) == name else name
