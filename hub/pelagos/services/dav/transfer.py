@@ -9,7 +9,15 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from pelagos.services.dav.addresses import destination
-from pelagos.services.dav.disk import copy_file, copy_tree, fresh_name, look, throw_away
+from pelagos.services.dav.disk import (
+    ENTRY,
+    copy_file,
+    copy_tree,
+    cost,
+    fresh_name,
+    look,
+    throw_away,
+)
 from pelagos.services.dav.refusals import refuse
 from pelagos.services.dav.resources import PERSON, File, Place, Virtual
 from pelagos.services.dav.writing import Writing
@@ -98,10 +106,10 @@ class Transfer(Writing):
 
     def _copy(self, source: Any, target: Place, *, deep: bool) -> None:
         place = source.place
-        size = place.root.size(place.names) if deep or isinstance(source, File) else 0
+        size = place.root.size(place.names) if deep or isinstance(source, File) else ENTRY
         with ExitStack() as stack:
             credit = target.root.size(target.names)
-            stack.enter_context(target.root.usage.reserve(credit)).grow(size or 1)
+            stack.enter_context(target.root.usage.reserve(credit)).grow(size)
             staging = stack.enter_context(target.root.staging())
             name = fresh_name()
             try:
@@ -136,7 +144,7 @@ class Transfer(Writing):
             aside = ""
             if new and old and stat.S_ISREG(new.st_mode) and stat.S_ISREG(old.st_mode):
                 os.rename(name, last, src_dir_fd=source, dst_dir_fd=folder)
-                target.root.usage.change(-old.st_size)
+                target.root.usage.change(-cost(old))
             else:
                 with suppress(FileNotFoundError):
                     fresh = fresh_name()
