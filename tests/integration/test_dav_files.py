@@ -137,6 +137,24 @@ def test_of_many_versions_at_once_one_whole_one_stays(dav: Dav) -> None:
     assert staged(dav) == []
 
 
+def test_everybody_gets_the_etag_of_their_own_version(dav: Dav) -> None:
+    tags: dict[str, int] = {}
+    token = dav.hub_server.person("alice")
+
+    def put(size: int) -> None:
+        with httpx.Client(base_url=dav.url("alice"), auth=("alice", token)) as client:
+            for _ in range(20):
+                tags[client.put("a", content=b"x" * size).headers["ETag"]] = size
+
+    threads = [threading.Thread(target=put, args=(1000 + n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    # the size is a part of it
+    assert all(int(tag.strip('"').split("-")[2], 16) == size for tag, size in tags.items())
+
+
 def test_a_time_of_the_client_is_kept(alice: httpx.Client, dav: Dav) -> None:
     answer = alice.put("a", content=b"1", headers={"X-OC-Mtime": "1000000000"})
     assert answer.headers["X-OC-Mtime"] == "accepted"

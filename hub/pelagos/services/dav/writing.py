@@ -61,18 +61,17 @@ class Writing(Base):
                     # what was true before the body came may not be true any more
                     old = self._before_put(environ, parent)
                     _rename(staging, name, place)
+                    # right here: after that it may be somebody else's file
+                    new = self._existing(environ)
                     place.root.usage.change(ENTRY + size - _size(old))
             except IncompleteError as error:
                 raise refuse(400, f"{error} Nothing was changed.") from None
             finally:
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=staging)
-        return self._put_answer(environ, start, created=old is None, timed=modified is not None)
+        return self._put_answer(new, start, created=old is None, timed=modified is not None)
 
-    def _put_answer(
-        self, environ: Any, start: Any, *, created: bool, timed: bool
-    ) -> Iterable[bytes]:
-        new = self._existing(environ)
+    def _put_answer(self, new: Any, start: Any, *, created: bool, timed: bool) -> Iterable[bytes]:
         headers = [("ETag", f'"{new.get_etag()}"'), ("Content-Length", "0")]
         if timed:
             headers.append(("X-OC-Mtime", "accepted"))
