@@ -320,6 +320,48 @@ def test_folders_are_copied_and_moved_whole(dav: Dav, alice: httpx.Client) -> No
 
 
 @pytest.mark.parametrize("method", ["COPY", "MOVE"])
+def test_something_stands_at_the_destination_at_any_moment(
+    dav: Dav, alice: httpx.Client, method: str
+) -> None:
+    folder = folder_of(dav, "alice")
+    ended = threading.Event()
+    missing: list[int] = []
+
+    def look() -> None:
+        while not ended.is_set():
+            if not (folder / "to").exists():
+                missing.append(1)
+
+    alice.request("MKCOL", "to")
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        for _ in range(30):
+            alice.request("MKCOL", "from")
+            assert move(alice, dav, "from", "to", method).status_code == 204
+    finally:
+        ended.set()
+        watcher.join(30)
+    assert missing == []
+    assert staged(dav) == []
+
+
+@pytest.mark.parametrize("method", ["COPY", "MOVE"])
+def test_a_file_system_that_can_not_exchange_gets_it_in_two_steps(
+    dav: Dav, alice: httpx.Client, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    # no file system without it can be mounted here
+    monkeypatch.setattr("pelagos.services.dav.transfer.exchange", lambda *_: False)
+    alice.put("f", content=b"1")
+    alice.request("MKCOL", "d")
+    alice.put("d/x", content=b"2")
+    assert move(alice, dav, "f", "d", method).status_code == 204
+    assert alice.get("d").content == b"1"
+    assert move(alice, dav, "d", "new", method).status_code == 201
+    assert staged(dav) == []
+
+
+@pytest.mark.parametrize("method", ["COPY", "MOVE"])
 def test_a_destination_elsewhere_is_refused(dav: Dav, alice: httpx.Client, method: str) -> None:
     alice.request("MKCOL", "d")
     alice.put("d/a", content=b"1")
