@@ -133,9 +133,9 @@ class Dav:
         layout = self.deployment.layout
         api = f"http://127.0.0.1:{self.hub_server.port}/hub/api"
         self.hub = Hub(api, SERVICE_TOKEN, clock=self.clock)
-        self.disk = Disk(layout, workspaces_for(layout.workspaces, owner))
-        self.disk.prepare_staging()
         self.store = Store(store_for(self.deployment.state.folder, owner))
+        self.disk = Disk(layout, workspaces_for(layout.workspaces, owner), self.store)
+        self.disk.prepare_staging()
         self.key = self.deployment.state.secret("workspace-mount")
         app = App(self.disk, self.store, Gate(self.hub, self.deployment.settings, self.key), 9)
         self.server = DavServer(0, app, threads=12, stall=self._stall)

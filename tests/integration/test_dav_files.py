@@ -11,8 +11,9 @@ from xml.etree import ElementTree
 
 import httpx
 import pytest
-from dav_server import QUOTA, Dav, answer_of, folder_of, move, names, propfind, staged
+from dav_server import LOCK, QUOTA, Dav, answer_of, folder_of, move, names, propfind, staged
 from pelagos.deployment import DAV_PATH, Deployment
+from pelagos.services.dav.disk import ENTRY
 from support import until
 
 
@@ -136,6 +137,24 @@ def test_of_many_versions_at_once_one_whole_one_stays(dav: Dav) -> None:
     assert staged(dav) == []
 
 
+def test_everybody_gets_the_etag_of_their_own_version(dav: Dav) -> None:
+    tags: dict[str, int] = {}
+    token = dav.hub_server.person("alice")
+
+    def put(size: int) -> None:
+        with httpx.Client(base_url=dav.url("alice"), auth=("alice", token)) as client:
+            for _ in range(20):
+                tags[client.put("a", content=b"x" * size).headers["ETag"]] = size
+
+    threads = [threading.Thread(target=put, args=(1000 + n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    # the size is a part of it
+    assert all(int(tag.strip('"').split("-")[2], 16) == size for tag, size in tags.items())
+
+
 def test_a_time_of_the_client_is_kept(alice: httpx.Client, dav: Dav) -> None:
     answer = alice.put("a", content=b"1", headers={"X-OC-Mtime": "1000000000"})
     assert answer.headers["X-OC-Mtime"] == "accepted"
@@ -163,9 +182,9 @@ def test_the_quota_holds_and_the_old_file_stays(alice: httpx.Client, dav: Dav) -
     assert chunked.status_code == 507
     assert alice.get("a").content == b"old"
     assert staged(dav) == []
-    assert alice.put("a", content=b"x" * QUOTA).status_code == 204
+    assert alice.put("a", content=b"x" * (QUOTA - ENTRY)).status_code == 204
     # full: replacing is allowed, new things are not
-    assert alice.put("a", content=b"y" * QUOTA).status_code == 204
+    assert alice.put("a", content=b"y" * (QUOTA - ENTRY)).status_code == 204
     assert alice.put("b", content=b"1").status_code == 507
     assert alice.request("MKCOL", "d").status_code == 507
     assert move(alice, dav, "a", "c", "COPY").status_code == 507
@@ -185,23 +204,27 @@ def test_programs_can_ask_for_the_quota(alice: httpx.Client, bob: httpx.Client, 
         tags = ("{DAV:}quota-used-bytes", "{DAV:}quota-available-bytes")
         return [int(next(found.iter(tag)).text or "-1") for tag in tags]
 
+    def after(content: int, entries: int) -> list[int]:
+        used = content + entries * ENTRY
+        return [used, QUOTA - used]
+
     folder_of(dav, "alice").mkdir(parents=True, exist_ok=True)
     (folder_of(dav, "alice") / "before").write_bytes(b"x" * 100)
-    assert quota("") == [100, QUOTA - 100]
+    assert quota("") == after(100, 1)
     alice.put("a", content=b"x" * 1000)
     alice.request("MKCOL", "d")
-    assert quota("d/") == [1100, QUOTA - 1100]
+    assert quota("d/") == after(1100, 3)
     move(alice, dav, "a", "d/a", "COPY")
-    assert quota("") == [2100, QUOTA - 2100]
+    assert quota("") == after(2100, 4)
     move(alice, dav, "d", "shared/reef/d")
-    assert quota("") == [1100, QUOTA - 1100]
-    assert quota("shared/reef/") == [1000, QUOTA - 1000]
+    assert quota("") == after(1100, 2)
+    assert quota("shared/reef/") == after(1000, 2)
     bob.put("shared/reef/d/a", content=b"x" * 10)
-    assert quota("shared/reef/") == [10, QUOTA - 10]
+    assert quota("shared/reef/") == after(10, 2)
     bob.delete("shared/reef/d")
     alice.put("a", content=b"")
     assert quota("shared/reef/") == [0, QUOTA]
-    assert quota("") == [100, QUOTA - 100]
+    assert quota("") == after(100, 2)
 
 
 def test_what_goes_first_thing_after_a_start_is_counted_once(dav: Dav, alice: httpx.Client) -> None:
@@ -211,14 +234,59 @@ def test_what_goes_first_thing_after_a_start_is_counted_once(dav: Dav, alice: ht
     dav.start()
     alice.base_url = dav.url("alice")
     alice.delete("a")
-    assert dav.disk.user("alice").usage.used() == 3000
+    assert dav.disk.user("alice").usage.used() == 3 * (1000 + ENTRY)
     dav.stop()
     dav.start()
     alice.base_url = dav.url("alice")
     move(alice, dav, "b", "shared/reef/b")
-    assert dav.disk.user("alice").usage.used() == 2000
+    assert dav.disk.user("alice").usage.used() == 2 * (1000 + ENTRY)
     move(alice, dav, "c", "d")
-    assert dav.disk.user("alice").usage.used() == 1000
+    assert dav.disk.user("alice").usage.used() == 1 * (1000 + ENTRY)
+
+
+def test_empty_files_folders_and_properties_count_too(alice: httpx.Client, dav: Dav) -> None:
+    usage = dav.disk.user("alice").usage
+    alice.put("a", content=b"")
+    alice.request("MKCOL", "d")
+    assert alice.request("LOCK", "locked", content=LOCK).status_code == 201
+    assert usage.used() == 3 * ENTRY
+    assert set_property(alice, "d", "x" * 10_000).status_code == 207
+    with_property = usage.used()
+    assert 10_000 < with_property - 3 * ENTRY < 10_200
+    move(alice, dav, "d", "e", "COPY")
+    assert usage.used() == 2 * with_property - 2 * ENTRY
+    alice.delete("d")
+    assert usage.used() == with_property
+    usage.recount()
+    assert usage.used() == with_property
+    assert set_property(alice, "e", "").status_code == 207
+    assert usage.used() < 3 * ENTRY + 200
+    # full
+    usage.quota = usage.used()
+    for answer in (
+        alice.put("b", content=b""), alice.request("MKCOL", "b"),
+        move(alice, dav, "a", "b", "COPY"), alice.request("LOCK", "b", content=LOCK),
+    ):  # fmt: skip
+        assert answer.status_code == 507
+    assert "507" in set_property(alice, "a", "x" * 100).text
+
+
+def test_a_file_has_a_limited_number_of_properties(alice: httpx.Client) -> None:
+    alice.put("a", content=b"")
+    many = "".join(f"<x{n}/>" for n in range(201))
+    assert "507" in propose(alice, "a", many).text
+
+
+def set_property(client: httpx.Client, path: str, value: str) -> httpx.Response:
+    return propose(client, path, f"<name>{value}</name>")
+
+
+def propose(client: httpx.Client, path: str, properties: str) -> httpx.Response:
+    body = (
+        f'<D:propertyupdate xmlns:D="DAV:" xmlns="urn:x"><D:set><D:prop>{properties}</D:prop>'
+        "</D:set></D:propertyupdate>"
+    )
+    return client.request("PROPPATCH", path, content=body)
 
 
 def test_two_uploads_can_not_share_the_same_room(alice: httpx.Client, dav: Dav) -> None:
@@ -248,6 +316,48 @@ def test_folders_are_copied_and_moved_whole(dav: Dav, alice: httpx.Client) -> No
     assert alice.get("d").status_code == 404
     assert alice.get("shared/reef/d/e/f").content == b"1"
     assert move(alice, dav, "shared/reef/d/e/f", "f").status_code == 201
+    assert staged(dav) == []
+
+
+@pytest.mark.parametrize("method", ["COPY", "MOVE"])
+def test_something_stands_at_the_destination_at_any_moment(
+    dav: Dav, alice: httpx.Client, method: str
+) -> None:
+    folder = folder_of(dav, "alice")
+    ended = threading.Event()
+    missing: list[int] = []
+
+    def look() -> None:
+        while not ended.is_set():
+            if not (folder / "to").exists():
+                missing.append(1)
+
+    alice.request("MKCOL", "to")
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        for _ in range(30):
+            alice.request("MKCOL", "from")
+            assert move(alice, dav, "from", "to", method).status_code == 204
+    finally:
+        ended.set()
+        watcher.join(30)
+    assert missing == []
+    assert staged(dav) == []
+
+
+@pytest.mark.parametrize("method", ["COPY", "MOVE"])
+def test_a_file_system_that_can_not_exchange_gets_it_in_two_steps(
+    dav: Dav, alice: httpx.Client, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    # no file system without it can be mounted here
+    monkeypatch.setattr("pelagos.services.dav.transfer.exchange", lambda *_: False)
+    alice.put("f", content=b"1")
+    alice.request("MKCOL", "d")
+    alice.put("d/x", content=b"2")
+    assert move(alice, dav, "f", "d", method).status_code == 204
+    assert alice.get("d").content == b"1"
+    assert move(alice, dav, "d", "new", method).status_code == 201
     assert staged(dav) == []
 
 
@@ -330,6 +440,7 @@ def test_shared_folders_may_be_on_another_disk(deployment: Deployment) -> None:
                 assert alice.get(f"{lab}/d/a").content == b"2"
                 assert [alice.get(path).status_code for path in ("d/a", "f")] == [404, 404]
                 assert alice.put(f"{lab}/new", content=b"1").status_code == 201
-                assert [root.usage.used() for root in dav.disk._roots.values()] == [0, 2]
+                used = [root.usage.used() for root in dav.disk._roots.values()]
+                assert used == [0, 2 + 3 * ENTRY]
         finally:
             dav.close()

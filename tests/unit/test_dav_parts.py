@@ -89,9 +89,12 @@ def test_a_body_is_whole_or_an_error(pieces: list[bytes], data: st.DataObject) -
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    disk = Disk(Layout(tmp_path, Storage()), workspaces_for(tmp_path / "workspaces", OWNER))
+    store = Store(tmp_path / "locks.sqlite")
+    base = workspaces_for(tmp_path / "workspaces", OWNER)
+    disk = Disk(Layout(tmp_path, Storage()), base, store)
     yield disk
     disk.close()
+    store.close()
 
 
 def test_folders_are_opened_step_by_step_without_links(disk: Disk, tmp_path: Path) -> None:
@@ -247,7 +250,7 @@ def test_a_damaged_store_says_what_to_do(tmp_path: Path) -> None:
 def test_properties_below_move_and_neighbours_stay(tmp_path: Path) -> None:
     store = Store(tmp_path / "locks.sqlite")
     try:
-        kept = PropertyStore(store)
+        kept = PropertyStore(store, lambda _: None)
         for url in ("/u/a", "/u/a/x", "/u/ab", "/u/a0", "/u/a-"):
             kept.write_property(url, "{urn:x}n", url.encode())
         kept.move_properties("/u/a/", "/u/b", with_children=True)
@@ -281,7 +284,7 @@ def test_one_persons_locks_lock_out_nobody_else(tmp_path: Path) -> None:
         locks = LockStore(store)
 
         def lock(person: str) -> None:
-            wanted = {"type": "write", "scope": "shared", "depth": "0", "owner": "", "timeout": 9}
+            wanted = {"type": "write", "scope": "shared", "depth": "0", "owner": "", "timeout": 999}
             locks.create("/users/x", {**wanted, "principal": person})
 
         for _ in range(500):

@@ -11,7 +11,6 @@ whether it is as it was; if somebody has it open or changed it, it goes back, el
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import enum
 import errno
 import fcntl
@@ -26,14 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from pelagos.node.areas import Place
+from pelagos.renames import rename_new
 
 logger = logging.getLogger(__name__)
 
-_RENAME_NOREPLACE = 1  # renameat2(2)
 _NAME_MAX = 255  # bytes
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOATIME
 OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Outcome(enum.Enum):
@@ -241,7 +239,7 @@ class Trash:
         for attempt in range(1000):
             suffix = f".kept-{attempt}".encode() if attempt else b""
             target = os.fsencode(leaf)[: _NAME_MAX - len(suffix)] + suffix
-            if _rename_new(self._trash, os.fsencode(name), folder, target):
+            if rename_new(self._trash, os.fsencode(name), folder, target):
                 return
         raise FileExistsError(errno.EEXIST, "a thousand such names are taken", leaf)
 
@@ -297,16 +295,6 @@ def _identity(found: os.stat_result) -> tuple[Any, ...]:
         found.st_mtime_ns,
         found.st_ctime_ns,
     )
-
-
-def _rename_new(source: int, old: bytes, target: int, new: bytes) -> bool:
-    """Rename without replacing; False if the new name is taken. Raises OSError."""
-    if _libc.renameat2(source, old, target, new, _RENAME_NOREPLACE) == 0:
-        return True
-    number = ctypes.get_errno()
-    if number == errno.EEXIST:
-        return False
-    raise OSError(number, os.strerror(number), os.fsdecode(new))
 
 
 def _read(journal: Path) -> Iterator[_Entry]:

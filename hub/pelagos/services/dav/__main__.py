@@ -34,9 +34,9 @@ def serve(deployment: Deployment) -> None:
     if as_account:
         accounts.become()
     # from here on folders are used in which others may have put anything
-    disk = Disk(deployment.layout, base)
-    disk.prepare_staging()
     store = Store(locks)
+    disk = Disk(deployment.layout, base, store)
+    disk.prepare_staging()
     app = App(disk, store, Gate(hub, deployment.settings, mount_key))
     server = DavServer(deployment.facts.dav_port, app)
     stopping: list[threading.Thread] = []

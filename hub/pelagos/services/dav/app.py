@@ -49,7 +49,9 @@ class App:
         self._at_once = at_once
         self._busy: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._provider = Provider(disk, LockManager(LockStore(store)), PropertyStore(store))
+        self._provider = Provider(
+            disk, LockManager(LockStore(store)), PropertyStore(store, disk.usage_at)
+        )
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""

@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 from pelagos.layout import Layout
 from pelagos.services.dav.usage import Usage
@@ -33,6 +34,7 @@ FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not make us w
 _STAGING = ".staging"
 _KINDS = ("users", "virtual-labs")
 COPY_BLOCK = 8 << 20
+ENTRY = 4096  # bytes that each file and folder counts beside its content
 
 
 @contextmanager
@@ -81,18 +83,22 @@ def entries(folder: int) -> list[tuple[str, os.stat_result]]:
     return found
 
 
+def cost(found: os.stat_result) -> int:
+    """What a file or a folder by itself counts: empty ones take room on the disk too."""
+    return ENTRY + (found.st_size if stat.S_ISREG(found.st_mode) else 0)
+
+
 def size_below(base: int, names: Sequence[str]) -> int:
-    """Bytes in all files below a folder; one that goes meanwhile counts nothing."""
+    """What all below a folder counts; something that goes meanwhile counts nothing."""
     total = 0
     waiting = [tuple(names)]
     while waiting:
         here = waiting.pop()
         with contextlib.suppress(OSError), folder_at(base, here) as folder:
             for name, status in entries(folder):
+                total += cost(status)
                 if stat.S_ISDIR(status.st_mode):
                     waiting.append((*here, name))
-                else:
-                    total += status.st_size
     return total
 
 
@@ -103,6 +109,13 @@ def open_file(folder: int, name: str) -> int:
         os.close(descriptor)
         raise FileNotFoundError(name)
     return descriptor
+
+
+class Records(Protocol):
+    """What is kept about files elsewhere; see store.Store."""
+
+    def weight(self, ref: str) -> int:
+        """Bytes that are kept about a canonical address and all below it."""
 
 
 @dataclass
@@ -117,12 +130,15 @@ class Root:
     kind: str
     folder_name: str
     quota: int
+    records: Records
     later: Callable[[Callable[[], None]], None]
     commit: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
         self.ref = f"/{self.kind}/{self.folder_name}"
-        self.usage = Usage(self.quota, lambda: self.size(()), self.later)
+        self.usage = Usage(
+            self.quota, lambda: self.size(()) + self.records.weight(self.ref), self.later
+        )
 
     @contextmanager
     def folder(self, names: Sequence[str]) -> Iterator[int]:
@@ -161,21 +177,23 @@ class Root:
             raise
 
     def size(self, names: Sequence[str]) -> int:
-        """Bytes below a folder, or of a file."""
+        """What a file, or a folder with all below it, counts; the root itself counts nothing."""
         found = self.stat(names)
         if found is None:
             return 0
+        own = cost(found) if names else 0
         if stat.S_ISREG(found.st_mode):
-            return found.st_size
-        return size_below(self.base, (self.kind, self.folder_name, *names))
+            return own
+        return own + size_below(self.base, (self.kind, self.folder_name, *names))
 
     def staged_size(self, name: str) -> int:
-        """Bytes in something that stands in staging."""
+        """The same for something that stands in staging."""
         with self.staging() as staging:
             found = look(staging, name)
-        if found is None or stat.S_ISREG(found.st_mode):
-            return found.st_size if found else 0
-        return size_below(self.base, (self.kind, _STAGING, name))
+        if found is None:
+            return 0
+        below = stat.S_ISDIR(found.st_mode)
+        return cost(found) + (size_below(self.base, (self.kind, _STAGING, name)) if below else 0)
 
 
 def fresh_name() -> str:
@@ -237,8 +255,9 @@ def copy_tree(source: Root, names: Sequence[str], target: int, name: str, *, dee
 class Disk:
     """All workspaces of this VRE. `base` is the folder of them all, open; closed with this."""
 
-    def __init__(self, layout: Layout, base: int) -> None:
+    def __init__(self, layout: Layout, base: int, records: Records) -> None:
         self._layout = layout
+        self._records = records
         self.base = base
         self._roots: dict[tuple[str, str], Root] = {}
         self._lock = threading.Lock()
@@ -286,9 +305,16 @@ class Disk:
         folder = self._layout.virtual_lab_workspace(name).name
         return self._root(_KINDS[1], folder, self._layout.storage.workspace.virtual_lab_quota)
 
+    def usage_at(self, ref: str) -> Usage | None:
+        """How full that is to which a canonical address belongs, if it was in use."""
+        kind, folder = ref.strip("/").split("/")[:2]
+        with self._lock:
+            root = self._roots.get((kind, folder))
+        return root.usage if root else None
+
     def _root(self, kind: str, folder: str, quota: int) -> Root:
         with self._lock:
             key = (kind, folder)
             if key not in self._roots:
-                self._roots[key] = Root(self.base, kind, folder, quota, self.later)
+                self._roots[key] = Root(self.base, kind, folder, quota, self._records, self.later)
             return self._roots[key]

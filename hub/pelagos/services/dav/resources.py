@@ -24,7 +24,7 @@ from wsgidav.dav_provider import DAVCollection, DAVNonCollection, DAVProvider
 
 from pelagos.deployment import DAV_PATH
 from pelagos.services.dav.addresses import Segments, encode
-from pelagos.services.dav.disk import Disk, Root, entries, open_file
+from pelagos.services.dav.disk import ENTRY, Disk, Root, entries, open_file
 from pelagos.services.dav.people import READ_ONLY, Person
 from pelagos.services.dav.refusals import refuse
 
@@ -199,6 +199,7 @@ class Folder(_OnDisk, DAVCollection):  # type: ignore[misc]
         with self.place.root.folder(self.place.names) as folder:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             os.close(os.open(name, flags, 0o600, dir_fd=folder))
+        self.place.root.usage.change(ENTRY)
         return self.provider.get_resource_inst(f"{self.path}{name}", self.environ)
 
 

@@ -10,15 +10,20 @@ import secrets
 import sqlite3
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from pelagos.errors import StateError
 from pelagos.services.dav.refusals import refuse
+from pelagos.services.dav.usage import Usage
 
 MOST_LOCK_SECONDS = 86400
 _MOST_LOCKS = 500  # of one person
 _MOST_PROPERTY_BYTES = 64 << 10  # per file or folder
+_MOST_PROPERTIES = 200  # the same
+_WEIGHT = "length(url) + length(CAST(name AS BLOB)) + length(CAST(value AS BLOB))"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS locks (
     token TEXT PRIMARY KEY, root TEXT NOT NULL, type TEXT NOT NULL, scope TEXT NOT NULL,
@@ -59,6 +64,17 @@ class Store:
         """One statement; its rows."""
         with self.lock:
             return self.connection.execute(statement, values).fetchall()
+
+    def weight(self, ref: str, *, below: bool = True) -> int:
+        """Bytes that properties take, of a canonical address and of all below it."""
+        first, last = _below(ref) if below else ("", "")
+        return int(
+            self.run(
+                f"SELECT coalesce(sum({_WEIGHT}), 0) FROM properties "  # noqa: S608
+                "WHERE url=? OR (url>? AND url<?)",
+                (ref, first, last),
+            )[0][0]
+        )
 
     def close(self) -> None:
         """Write everything to the file."""
@@ -172,8 +188,9 @@ class LockStore:
 class PropertyStore:
     """WsgiDAV's property manager (see wsgidav.prop_man.property_manager), on a Store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, usage_at: Callable[[str], Usage | None]) -> None:
         self._store = store
+        self._usage_at = usage_at
 
     def get_properties(self, norm_url: str, environ: Any = None) -> list[str]:
         """Names of the dead properties there."""
@@ -191,36 +208,52 @@ class PropertyStore:
         self, norm_url: str, name: str, property_value: bytes, dry_run: bool = False,
         environ: Any = None,
     ) -> None:  # fmt: skip
-        """Set a property. Raises a refusal (507) if there are too many already."""
+        """Set a property. Raises a refusal (507) if there is no room for it."""
         url = _normal(norm_url)
-        with self._store.lock:
-            rows = self._store.run(
-                "SELECT coalesce(sum(length(name) + length(value)), 0) FROM properties "
+        weight = len(url) + len(name.encode()) + len(property_value)
+        usage = self._usage_at(url)
+        with usage.reserve() if usage else nullcontext() as room, self._store.lock:
+            [(others, count)] = self._store.run(
+                f"SELECT coalesce(sum({_WEIGHT}), 0), count(*) FROM properties "  # noqa: S608
                 "WHERE url=? AND name<>?",
                 (url, name),
             )
-            if rows[0][0] + len(name) + len(property_value) > _MOST_PROPERTY_BYTES:
+            if others + weight > _MOST_PROPERTY_BYTES or count >= _MOST_PROPERTIES:
                 raise refuse(507, "The properties of this file take too much room.")
+            if room:
+                room.grow(weight)
             if not dry_run:
-                self._store.run(
-                    "INSERT OR REPLACE INTO properties VALUES (?,?,?)", (url, name, property_value)
-                )
+                with self._counted(url):
+                    self._store.run(
+                        "INSERT OR REPLACE INTO properties VALUES (?,?,?)",
+                        (url, name, property_value),
+                    )
+
+    @contextmanager
+    def _counted(self, url: str) -> Iterator[None]:
+        """Count what changes at an address and below it towards the quota."""
+        with self._store.lock:
+            before = self._store.weight(url)
+            yield
+            if (usage := self._usage_at(url)) is not None:
+                usage.change(self._store.weight(url) - before)
 
     def remove_property(
         self, norm_url: str, name: str, dry_run: bool = False, environ: Any = None
     ) -> None:
         """Remove one; it need not be there."""
+        url = _normal(norm_url)
         if not dry_run:
-            self._store.run(
-                "DELETE FROM properties WHERE url=? AND name=?", (_normal(norm_url), name)
-            )
+            with self._counted(url):
+                self._store.run("DELETE FROM properties WHERE url=? AND name=?", (url, name))
 
     def remove_properties(self, norm_url: str, environ: Any = None) -> None:
         """Remove those of an address and of all below it."""
         url = _normal(norm_url)
-        self._store.run(
-            "DELETE FROM properties WHERE url=? OR (url>? AND url<?)", (url, *_below(url))
-        )
+        with self._counted(url):
+            self._store.run(
+                "DELETE FROM properties WHERE url=? OR (url>? AND url<?)", (url, *_below(url))
+            )
 
     def copy_properties(
         self, src_url: str, dest_url: str, environ: Any = None, *, with_children: bool = False
@@ -228,8 +261,10 @@ class PropertyStore:
         """Give the destination what the source has, instead of its own."""
         source, target = _normal(src_url), _normal(dest_url)
         first, last = _below(source) if with_children else ("", "")
-        with self._store.lock:
-            self.remove_properties(target)
+        with self._counted(target):
+            self._store.run(
+                "DELETE FROM properties WHERE url=? OR (url>? AND url<?)", (target, *_below(target))
+            )
             self._store.run(
                 "INSERT OR REPLACE INTO properties SELECT ? || substr(url, ?), name, value "
                 "FROM properties WHERE url=? OR (url>? AND url<?)",

@@ -8,8 +8,17 @@ from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from typing import Any
 
+from pelagos.renames import exchange
 from pelagos.services.dav.addresses import destination
-from pelagos.services.dav.disk import copy_file, copy_tree, fresh_name, look, throw_away
+from pelagos.services.dav.disk import (
+    ENTRY,
+    copy_file,
+    copy_tree,
+    cost,
+    fresh_name,
+    look,
+    throw_away,
+)
 from pelagos.services.dav.refusals import refuse
 from pelagos.services.dav.resources import PERSON, File, Place, Virtual
 from pelagos.services.dav.writing import Writing
@@ -98,10 +107,10 @@ class Transfer(Writing):
 
     def _copy(self, source: Any, target: Place, *, deep: bool) -> None:
         place = source.place
-        size = place.root.size(place.names) if deep or isinstance(source, File) else 0
+        size = place.root.size(place.names) if deep or isinstance(source, File) else ENTRY
         with ExitStack() as stack:
             credit = target.root.size(target.names)
-            stack.enter_context(target.root.usage.reserve(credit)).grow(size or 1)
+            stack.enter_context(target.root.usage.reserve(credit)).grow(size)
             staging = stack.enter_context(target.root.staging())
             name = fresh_name()
             try:
@@ -127,8 +136,9 @@ class Transfer(Writing):
     def _put_in_place(source: int, name: str, target: Place) -> str:
         """Rename `name` in the folder `source` to the target.
 
-        What stood there is set aside, unless a file replaces a file, which is one step. Returns
-        its name in staging.
+        What stood there is set aside, unless a file replaces a file. Both change places in one
+        step, so that something stands at the target at any moment; if the server is killed right
+        after that, what stood there is at the other one's address. Returns its name in staging.
         """
         last = target.names[-1]
         with target.root.folder(target.names[:-1]) as folder, target.root.staging() as staging:
@@ -136,17 +146,28 @@ class Transfer(Writing):
             aside = ""
             if new and old and stat.S_ISREG(new.st_mode) and stat.S_ISREG(old.st_mode):
                 os.rename(name, last, src_dir_fd=source, dst_dir_fd=folder)
-                target.root.usage.change(-old.st_size)
+                target.root.usage.change(-cost(old))
             else:
-                with suppress(FileNotFoundError):
-                    fresh = fresh_name()
-                    os.rename(last, fresh, src_dir_fd=folder, dst_dir_fd=staging)
-                    aside = fresh
+                fresh = fresh_name()
                 try:
+                    if exchange(source, os.fsencode(name), folder, os.fsencode(last)):
+                        os.rename(name, fresh, src_dir_fd=source, dst_dir_fd=staging)
+                    else:
+                        _replace_in_two_steps(source, name, folder, last, staging, fresh)
+                    aside = fresh
+                except FileNotFoundError:  # nothing stands there
                     os.rename(name, last, src_dir_fd=source, dst_dir_fd=folder)
-                except BaseException:
-                    if aside:
-                        os.rename(aside, last, src_dir_fd=staging, dst_dir_fd=folder)
-                    raise
             os.fsync(folder)
         return aside
+
+
+def _replace_in_two_steps(
+    source: int, name: str, folder: int, last: str, staging: int, fresh: str
+) -> None:
+    """For file systems that can't exchange: killed in between, what is replaced is lost."""
+    os.rename(last, fresh, src_dir_fd=folder, dst_dir_fd=staging)
+    try:
+        os.rename(name, last, src_dir_fd=source, dst_dir_fd=folder)
+    except BaseException:
+        os.rename(fresh, last, src_dir_fd=staging, dst_dir_fd=folder)
+        raise

@@ -16,9 +16,9 @@ from wsgidav import util
 
 from pelagos.services.dav.body import Body, IncompleteError
 from pelagos.services.dav.common import Base
-from pelagos.services.dav.disk import Root, fresh_name, throw_away
+from pelagos.services.dav.disk import ENTRY, Root, cost, fresh_name, throw_away
 from pelagos.services.dav.refusals import refuse
-from pelagos.services.dav.resources import File, Folder, Place, names_of
+from pelagos.services.dav.resources import Folder, Place, names_of
 from pelagos.services.dav.web import BODY
 
 
@@ -41,7 +41,9 @@ class Writing(Base):
         with ExitStack() as stack:
             room = stack.enter_context(place.root.usage.reserve(_size(old)))
             if environ[BODY].length is not None:
-                room.grow(environ[BODY].length)
+                room.grow(ENTRY + environ[BODY].length)
+            else:
+                room.grow(ENTRY)
             stack.enter_context(
                 self.provider.lock_manager.write_transaction(
                     url=place.ref,
@@ -59,18 +61,17 @@ class Writing(Base):
                     # what was true before the body came may not be true any more
                     old = self._before_put(environ, parent)
                     _rename(staging, name, place)
-                    place.root.usage.change(size - _size(old))
+                    # right here: after that it may be somebody else's file
+                    new = self._existing(environ)
+                    place.root.usage.change(ENTRY + size - _size(old))
             except IncompleteError as error:
                 raise refuse(400, f"{error} Nothing was changed.") from None
             finally:
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=staging)
-        return self._put_answer(environ, start, created=old is None, timed=modified is not None)
+        return self._put_answer(new, start, created=old is None, timed=modified is not None)
 
-    def _put_answer(
-        self, environ: Any, start: Any, *, created: bool, timed: bool
-    ) -> Iterable[bytes]:
-        new = self._existing(environ)
+    def _put_answer(self, new: Any, start: Any, *, created: bool, timed: bool) -> Iterable[bytes]:
         headers = [("ETag", f'"{new.get_etag()}"'), ("Content-Length", "0")]
         if timed:
             headers.append(("X-OC-Mtime", "accepted"))
@@ -100,13 +101,14 @@ class Writing(Base):
         parent = self._parent(environ, names)
         self._check_ref(parent.get_ref_url(), environ)
         with place.root.usage.reserve() as room:
-            room.grow(1)
+            room.grow(ENTRY)
             with place.root.folder(place.names[:-1]) as folder:
                 try:
                     os.mkdir(place.names[-1], 0o700, dir_fd=folder)
                 except FileExistsError:
                     raise refuse(405, "Something has that name already.") from None
                 os.fsync(folder)
+            place.root.usage.change(ENTRY)
         start("201 Created", [("Content-Length", "0")])
         return []
 
@@ -166,7 +168,7 @@ class Writing(Base):
             self._evaluate_if_headers(None, environ)
             self._check_ref(parent.get_ref_url(), environ)
             with place.root.usage.reserve() as room:
-                room.grow(1)
+                room.grow(ENTRY)
         answer: Iterable[bytes] = super().do_LOCK(environ, start)
         return answer
 
@@ -179,7 +181,7 @@ def _rename(staging: int, name: str, place: Place) -> None:
 
 
 def _size(found: Any) -> int:
-    return found.get_content_length() if isinstance(found, File) else 0
+    return 0 if found is None else cost(found.status)
 
 
 def _modified(environ: Any) -> int | None:
