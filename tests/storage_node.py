@@ -11,7 +11,6 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import psutil
@@ -21,7 +20,7 @@ from pelagos.node import firewall, mounts
 from pelagos.node.network import policy_of
 from pelagos.ops.supervise import environment
 from pelagos.settings import BackendKind, Settings
-from pelagos.sockets import unix_client
+from pelagos.sockets import segment, unix_client
 from support import ROOT, facts_of, free_port, until
 
 
@@ -127,18 +126,18 @@ class Node:
 
     def status(self, user: str) -> dict[str, Any]:
         """How a person's workspace is."""
-        answer: dict[str, Any] = self.call("GET", f"/workspaces/{quote(user, safe='')}")
+        answer: dict[str, Any] = self.call("GET", f"/workspaces/{segment(user)}")
         return answer
 
     def mount(self, user: str) -> Path:
         """A person's workspace, mounted; its folder."""
-        self.call("PUT", f"/workspaces/{quote(user, safe='')}")
+        self.call("PUT", f"/workspaces/{segment(user)}")
         until(lambda: self.status(user)["state"] == "mounted", 30, self.log("agent"))
         return self.data(user)
 
     def release(self, user: str) -> None:
         """The person's last server stopped."""
-        self.call("DELETE", f"/workspaces/{quote(user, safe='')}")
+        self.call("DELETE", f"/workspaces/{segment(user)}")
 
     def data(self, user: str) -> Path:
         """Where the workspace is mounted."""

@@ -99,6 +99,7 @@ def test_an_ordinary_user_gets_the_same_vre_with_a_notice(ordinary: Ordinary) ->
     assert steps["limits"].startswith("not enforced")
     assert "arrived" in steps["workspace"]
     assert "no quota" in steps["dataspace"]
+    assert "the old file went" in steps["expiry"]
     homes = ordinary.home / ".local" / "state" / "pelagos" / "homes"
     assert [path.name for path in homes.iterdir() if not path.name.startswith(".")] == []
 

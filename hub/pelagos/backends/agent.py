@@ -7,7 +7,6 @@ import json
 import logging
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 
@@ -15,7 +14,7 @@ from pelagos.deployment import Deployment, write_private
 from pelagos.errors import NetworkError
 from pelagos.node import firewall, placeholder
 from pelagos.node.network import policy_of
-from pelagos.sockets import async_unix_client
+from pelagos.sockets import async_unix_client, segment
 from pelagos.volumes import safe_name
 
 logger = logging.getLogger(__name__)
@@ -106,7 +105,7 @@ async def release(deployment: Deployment, user: str, *, deleted: bool = False) -
 
 def paths(user: str) -> tuple[str, str]:
     """Where the agent has a person's workspace and dataspace."""
-    name = quote(user, safe="")
+    name = segment(user)
     return f"/workspaces/{name}", f"/dataspaces/users/{name}"
 
 

@@ -10,6 +10,7 @@ import secrets
 import time
 from base64 import b64encode
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -151,16 +152,21 @@ while not os.access(me, os.W_OK) and time.monotonic() < deadline:
     time.sleep(0.2)
 (me / "keep.txt").write_text("new")
 (me / "expired.txt").write_text("old")
-os.utime(me / "expired.txt", ns=({mark}, {mark}))
+    size = settings.quota + settings.quota // 10 + 2**28 if enforces else 0
+    source = _SPACE.replace("{size}", str(size)).replace("{mark}", str(MARKED))
+    full, pool, names = json.loads(_inside(run, source))
 try:
     with open(me / "fill", "wb") as file:
-        os.posix_fallocate(file.fileno(), 0, {size})
+        if size:
+            os.posix_fallocate(file.fileno(), 0, size)
     full = 0
 except OSError as error:
     full = error.errno
 (me / "fill").unlink()
 try:
-    (base / "pool" / "x").touch(); pool = True
+    (base / "pool" / "x").touch()
+    (base / "pool" / "x").unlink()
+    pool = True
 except OSError:
     pool = False
 full = full in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -169,34 +175,44 @@ print(json.dumps([full, pool, sorted(os.listdir(base))]))
 
 
 def dataspace(run: Run) -> str:
-    """The dataspace can be written, its quota holds, and the data pool is read-only."""
+    """The dataspace can be written, its quota holds, and the data pool is read-only.
+
+    With the process backend areas are plain folders: neither is enforced.
+    """
     settings = run.deployment.settings.storage.dataspace
-    if run.deployment.facts.backend is not BackendKind.DOCKER:
-        return "plain folders (process backend): no quota, no expiry"
+    docker = run.deployment.facts.backend is BackendKind.DOCKER
+    enforced = docker and _own_area(run)["enforced"]
     # an image holds a little more than its quota: its file system needs some
-    size = settings.quota + settings.quota // 10 + 2**28
+    size = settings.quota + settings.quota // 10 + 2**28 if enforced else 0
     source = _SPACE.replace("{size}", str(size)).replace("{mark}", str(MARKED))
     full, pool, names = json.loads(_inside(run, source))
     missing = {"me", "pool", run.virtual_lab.name} - set(names)
     if missing:
         raise Failed(f"The dataspace lacks {', '.join(sorted(missing))}.")
+    if not docker:
+        return f"{', '.join(sorted(names))}; plain folders (process backend): no quota is enforced"
     if pool:
         raise Failed("The data pool can be written.")
-    with unix_client(run.deployment.agent_socket, _TIMEOUT) as client:
-        areas = client.get("/dataspaces").json()
-    mine = next((a for a in areas if (a["kind"], a["owner"]) == ("users", run.user)), None)
-    if mine is None:
-        raise Failed("The node agent does not know the person's own area of the dataspace.")
-    if mine["enforced"] and not full:
+    if enforced and not full:
         raise Failed(f"More than the quota of {format_bytes(settings.quota)} could be written.")
-    quota = f"{format_bytes(settings.quota)} {'enforced' if mine['enforced'] else 'NOT enforced'}"
+    quota = f"{format_bytes(settings.quota)} {'enforced' if enforced else 'NOT enforced'}"
     return f"{', '.join(sorted(names))}; {quota}"
+
+
+def _own_area(run: Run) -> dict[str, Any]:
+    """What the node agent says of the temporary person's area; waits for it to be made."""
+    deadline = time.monotonic() + _TIMEOUT
+    with unix_client(run.deployment.agent_socket, _TIMEOUT) as client:
+        while time.monotonic() < deadline:
+            for area in client.get("/dataspaces").json():
+                if (area["kind"], area["owner"]) == ("users", run.user):
+                    return dict(area)
+            time.sleep(0.5)
+    raise Failed("The node agent does not know the person's own area of the dataspace.")
 
 
 def expiry(run: Run) -> str:
     """A file that is marked old goes, a new one stays."""
-    if run.deployment.facts.backend is not BackendKind.DOCKER:
-        return "not with the process backend"
     if not run.deployment.settings.storage.dataspace.expiry:
         return "nothing expires here"
     look = "import os; print(sorted(os.listdir(os.environ['PELAGOS_DATASPACE'] + '/me')))"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
 from pelagos.errors import AwayError, PelagosError
+from pelagos.sockets import segment
 
 _TIMEOUT = httpx.Timeout(15, connect=3)
 
@@ -148,8 +148,7 @@ class Agent:
 
 
 def _path(user: str) -> str:
-    # dots too: httpx takes /people/../x for /x
-    return f"/people/{quote(user, safe='').replace('.', '%2E')}"
+    return f"/people/{segment(user)}"
 
 
 def _parsed(answer: httpx.Response) -> PersonStatus:
