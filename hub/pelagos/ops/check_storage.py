@@ -152,9 +152,8 @@ while not os.access(me, os.W_OK) and time.monotonic() < deadline:
     time.sleep(0.2)
 (me / "keep.txt").write_text("new")
 (me / "expired.txt").write_text("old")
-    size = settings.quota + settings.quota // 10 + 2**28 if enforces else 0
-    source = _SPACE.replace("{size}", str(size)).replace("{mark}", str(MARKED))
-    full, pool, names = json.loads(_inside(run, source))
+os.utime(me / "expired.txt", ns=({mark}, {mark}))
+size = {size}
 try:
     with open(me / "fill", "wb") as file:
         if size:
