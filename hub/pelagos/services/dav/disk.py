@@ -102,6 +102,19 @@ def size_below(base: int, names: Sequence[str]) -> int:
     return total
 
 
+def all_listed(base: int, names: Sequence[str]) -> bool:
+    """Whether `entries` leaves out nothing that is below a folder. Raises OSError."""
+    waiting = [tuple(names)]
+    while waiting:
+        here = waiting.pop()
+        with folder_at(base, here) as folder:
+            found = entries(folder)
+            if len(found) != len(os.listdir(folder)):
+                return False
+        waiting += [(*here, name) for name, one in found if stat.S_ISDIR(one.st_mode)]
+    return True
+
+
 def open_file(folder: int, name: str) -> int:
     """A descriptor for reading a regular file. Raises OSError."""
     descriptor = os.open(name, os.O_RDONLY | FILE, dir_fd=folder)
@@ -185,6 +198,13 @@ class Root:
         if stat.S_ISREG(found.st_mode):
             return own
         return own + size_below(self.base, (self.kind, self.folder_name, *names))
+
+    def has_only_listed(self, names: Sequence[str]) -> bool:
+        """Whether a copy of what is there is whole: no links, devices or names that are no text."""
+        found = self.stat(names)
+        if found is None or not stat.S_ISDIR(found.st_mode):
+            return True
+        return all_listed(self.base, (self.kind, self.folder_name, *names))
 
     def staged_size(self, name: str) -> int:
         """The same for something that stands in staging."""
