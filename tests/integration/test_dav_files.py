@@ -245,8 +245,8 @@ def test_what_goes_first_thing_after_a_start_is_counted_once(dav: Dav, alice: ht
 
 
 def test_empty_files_folders_and_properties_count_too(alice: httpx.Client, dav: Dav) -> None:
-    usage = dav.disk.user("alice").usage
     alice.put("a", content=b"")
+    usage = dav.disk.user("alice").usage
     alice.request("MKCOL", "d")
     assert alice.request("LOCK", "locked", content=LOCK).status_code == 201
     assert usage.used() == 3 * ENTRY
