@@ -245,8 +245,8 @@ def test_what_goes_first_thing_after_a_start_is_counted_once(dav: Dav, alice: ht
 
 
 def test_empty_files_folders_and_properties_count_too(alice: httpx.Client, dav: Dav) -> None:
-    usage = dav.disk.user("alice").usage
     alice.put("a", content=b"")
+    usage = dav.disk.user("alice").usage
     alice.request("MKCOL", "d")
     assert alice.request("LOCK", "locked", content=LOCK).status_code == 201
     assert usage.used() == 3 * ENTRY
@@ -439,6 +439,16 @@ def test_shared_folders_may_be_on_another_disk(deployment: Deployment) -> None:
                 assert move(alice, dav, "f", f"{lab}/d/a").status_code == 204
                 assert alice.get(f"{lab}/d/a").content == b"2"
                 assert [alice.get(path).status_code for path in ("d/a", "f")] == [404, 404]
+                # a copy leaves these out: they must not be deleted with the rest
+                alice.request("MKCOL", "mixed")
+                alice.put("mixed/plain", content=b"3")
+                odd = os.fsencode(folder_of(dav, "alice") / "mixed") + b"/\xff"
+                for make in (lambda: os.symlink("x", odd), lambda: Path(os.fsdecode(odd)).touch()):
+                    make()
+                    assert move(alice, dav, "mixed", f"{lab}/mixed").status_code == 409
+                    assert alice.get("mixed/plain").status_code == 200
+                    os.unlink(odd)
+                alice.delete("mixed")
                 assert alice.put(f"{lab}/new", content=b"1").status_code == 201
                 used = [root.usage.used() for root in dav.disk._roots.values()]
                 assert used == [0, 2 + 3 * ENTRY]

@@ -4,6 +4,8 @@ import httpx
 import pytest
 from dav_server import LOCK, Dav, answer_of, folder_of, move, names, propfind
 from pelagos.deployment import DAV_PATH
+from pelagos.node.aside import set_aside
+from pelagos.services.dav.disk import ENTRY
 
 
 @pytest.mark.parametrize(
@@ -255,3 +257,42 @@ def test_properties_are_the_same_for_everybody_and_travel(
     alice.request("MKCOL", "moved")
     alice.put("moved/a", content=b"1")
     assert "deep" not in propfind(alice, "moved/a", "0").text
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("content", [b"x" * 1000, None])
+def test_a_workspace_that_was_set_aside_leaves_nothing_to_a_namesake(
+    dav: Dav, alice: httpx.Client, content: bytes | None, restarted: bool
+) -> None:
+    if content is not None:
+        alice.put("a", content=content)
+    propfind(alice)
+    properties = (
+        '<D:propertyupdate xmlns:D="DAV:" xmlns="urn:x"><D:set><D:prop><hers>secret</hers></D:prop>'
+        "</D:set></D:propertyupdate>"
+    )
+    assert alice.request("PROPPATCH", "", content=properties).status_code == 207
+    locked = LOCK.replace("</lockinfo>", "<owner>alice</owner></lockinfo>")
+    assert alice.request("LOCK", "", content=locked).status_code == 200
+    assert dav.disk.user("alice").usage.used() > 0
+    set_aside(dav.deployment.layout, "alice")
+    if restarted:
+        dav.stop()
+        dav.start()
+        alice.base_url = dav.url("alice")
+    answer = propfind(alice, depth="0")
+    assert "secret" not in answer.text
+    assert "activelock" not in answer.text
+    assert dav.disk.user("alice").usage.used() == 0
+    assert alice.put("a", content=b"").status_code == 201
+
+
+def test_a_folder_that_somebody_else_put_there_is_known_as_new(
+    dav: Dav, alice: httpx.Client
+) -> None:
+    alice.put("a", content=b"x" * 1000)
+    assert alice.request("LOCK", "a", content=LOCK).status_code == 200
+    set_aside(dav.deployment.layout, "alice")
+    folder_of(dav, "alice").mkdir()
+    assert alice.put("a", content=b"").status_code == 201
+    assert dav.disk.user("alice").usage.used() == ENTRY

@@ -102,6 +102,19 @@ def size_below(base: int, names: Sequence[str]) -> int:
     return total
 
 
+def all_listed(base: int, names: Sequence[str]) -> bool:
+    """Whether `entries` leaves out nothing that is below a folder. Raises OSError."""
+    waiting = [tuple(names)]
+    while waiting:
+        here = waiting.pop()
+        with folder_at(base, here) as folder:
+            found = entries(folder)
+            if len(found) != len(os.listdir(folder)):
+                return False
+        waiting += [(*here, name) for name, one in found if stat.S_ISDIR(one.st_mode)]
+    return True
+
+
 def open_file(folder: int, name: str) -> int:
     """A descriptor for reading a regular file. Raises OSError."""
     descriptor = os.open(name, os.O_RDONLY | FILE, dir_fd=folder)
@@ -116,6 +129,9 @@ class Records(Protocol):
 
     def weight(self, ref: str) -> int:
         """Bytes that are kept about a canonical address and all below it."""
+
+    def forget(self, ref: str) -> None:
+        """Drop all that is kept about them."""
 
 
 @dataclass
@@ -136,19 +152,37 @@ class Root:
 
     def __post_init__(self) -> None:
         self.ref = f"/{self.kind}/{self.folder_name}"
-        self.usage = Usage(
-            self.quota, lambda: self.size(()) + self.records.weight(self.ref), self.later
-        )
+        self._inode: int | None = None
+        self._knowing = threading.Lock()
+        self.usage = self._uncounted()
+
+    def _uncounted(self) -> Usage:
+        return Usage(self.quota, lambda: self.size(()) + self.records.weight(self.ref), self.later)
+
+    def _know(self, inode: int, *, made: bool) -> None:
+        """Forget what was known of another folder of the same name.
+
+        The node agent sets the workspace of a deleted account aside, and somebody may get the
+        name later.
+        """
+        with self._knowing:
+            if made or self._inode not in (None, inode):
+                self.records.forget(self.ref)
+                self.usage = self._uncounted()
+            self._inode = inode
 
     @contextmanager
     def folder(self, names: Sequence[str]) -> Iterator[int]:
         """A descriptor of a folder in here; the root itself is made at first use."""
-        below = (self.kind, self.folder_name)
+        made = False
         if not names:
-            with folder_at(self.base, below[:1]) as parent, contextlib.suppress(FileExistsError):
+            with folder_at(self.base, (self.kind,)) as parent, contextlib.suppress(FileExistsError):
                 os.mkdir(self.folder_name, 0o700, dir_fd=parent)
-        with folder_at(self.base, (*below, *names)) as descriptor:
-            yield descriptor
+                made = True
+        with folder_at(self.base, (self.kind, self.folder_name)) as own:
+            self._know(os.fstat(own).st_ino, made=made)
+            with folder_at(own, names) as descriptor:
+                yield descriptor
 
     @contextmanager
     def staging(self) -> Iterator[int]:
@@ -185,6 +219,13 @@ class Root:
         if stat.S_ISREG(found.st_mode):
             return own
         return own + size_below(self.base, (self.kind, self.folder_name, *names))
+
+    def has_only_listed(self, names: Sequence[str]) -> bool:
+        """Whether a copy of what is there is whole: no links, devices or names that are no text."""
+        found = self.stat(names)
+        if found is None or not stat.S_ISDIR(found.st_mode):
+            return True
+        return all_listed(self.base, (self.kind, self.folder_name, *names))
 
     def staged_size(self, name: str) -> int:
         """The same for something that stands in staging."""

@@ -76,6 +76,16 @@ class Store:
             )[0][0]
         )
 
+    def forget(self, ref: str) -> None:
+        """Drop locks and properties of a canonical address and of all below it."""
+        with self.lock:
+            for table, column in (("locks", "root"), ("properties", "url")):
+                self.run(
+                    f"DELETE FROM {table} "  # noqa: S608
+                    f"WHERE {column}=? OR ({column}>? AND {column}<?)",
+                    (ref, *_below(ref)),
+                )
+
     def close(self) -> None:
         """Write everything to the file."""
         with self.lock:

@@ -59,8 +59,7 @@ class Transfer(Writing):
         elif source.place.root.device() == target.root.device():
             self._move(source.place, target)
         else:
-            self._copy(source, target, deep=True)
-            self._remove(source.place)
+            self._move_by_copy(source, target)
         start("201 Created" if old is None else "204 No Content", [("Content-Length", "0")])
         return []
 
@@ -104,6 +103,17 @@ class Transfer(Writing):
                 target.root.usage.change(size)
         if aside:
             self._dispose(target.root, aside)
+
+    def _move_by_copy(self, source: Any, target: Place) -> None:
+        """Between file systems. Raises a refusal (409) where a copy would leave something out."""
+        if not source.place.root.has_only_listed(source.place.names):
+            raise refuse(
+                409,
+                "The folder holds symbolic links, or names that are not UTF-8, which can't be "
+                "moved to another disk: take them out, or copy the folder without them.",
+            )
+        self._copy(source, target, deep=True)
+        self._remove(source.place)
 
     def _copy(self, source: Any, target: Place, *, deep: bool) -> None:
         place = source.place
