@@ -42,6 +42,23 @@ def home_of(deployment: Deployment, owner: str) -> Path:
     return deployment.state.homes / safe_name(owner)
 
 
+def scratch_of(deployment: Deployment, owner: str) -> Path:
+    """One person's temporary files."""
+    return deployment.state.homes / ".scratch" / safe_name(owner)
+
+
+def delete_account(deployment: Deployment, owner: str) -> None:
+    """Delete home, temporary files and dataspace of a person, and set the workspace aside."""
+    area = deployment.layout.area(Area(AreaKind.USERS, owner))
+    for folder in (home_of(deployment, owner), scratch_of(deployment, owner), area):
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        _unlink_shared(deployment, owner)
+        set_aside(deployment.layout, owner)
+    except OSError as error:
+        logger.warning("The workspace of %r stays: %s", owner, error)
+
+
 def link_storage(deployment: Deployment, owner: str, virtual_labs: list[str]) -> None:
     """Workspace and dataspace in the home: links to plain folders, without mounts or quotas.
 
@@ -162,18 +179,10 @@ class PelagosProcessSpawner(ServerMixin, SimpleLocalProcessSpawner):  # type: ig
         return {**own, "PATH": f"{bin_folder}:/usr/local/bin:/usr/bin:/bin"}
 
     def _scratch(self) -> Path:
-        homes: Path = self.deployment.state.homes
-        return homes / ".scratch" / safe_name(self.user.name)
+        return scratch_of(self.deployment, self.user.name)
 
-    def delete_forever(self) -> None:
+    async def delete_forever(self) -> None:
         """The account is deleted: so are home and dataspace. The workspace is set aside."""
         if not self.name:
-            shutil.rmtree(home_of(self.deployment, self.user.name), ignore_errors=True)
-            shutil.rmtree(self._scratch(), ignore_errors=True)
-            area = Area(AreaKind.USERS, self.user.name)
-            shutil.rmtree(self.deployment.layout.area(area), ignore_errors=True)
-            try:
-                _unlink_shared(self.deployment, self.user.name)
-                set_aside(self.deployment.layout, self.user.name)
-            except OSError as error:
-                logger.warning("The workspace of %r stays: %s", self.user.name, error)
+            # a home may be large: not in the hub's event loop
+            await asyncio.to_thread(delete_account, self.deployment, self.user.name)

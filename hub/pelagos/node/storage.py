@@ -72,6 +72,12 @@ def routes(workspaces: Workspaces, dataspaces: Dataspaces) -> APIRouter:
             dataspaces.release(user)
         return {"ok": True}
 
+    @router.delete("/dataspaces/virtual-labs/{name}")
+    def remove_virtual_lab(name: str) -> dict[str, Any]:
+        """A virtual lab is no more: its area goes, with all that is in it."""
+        dataspaces.remove_virtual_lab(name)
+        return {"ok": True}
+
     @router.post("/close")
     def close(seconds: Annotated[float, Query(ge=0, le=600)] = CLOSE_SECONDS) -> dict[str, Any]:
         """Unmount everything: uploads are waited for, and what has not arrived stays in caches."""
