@@ -23,6 +23,7 @@ from pelagos.services.workspace.agent import Agent, AgentRefusal, PersonStatus
 from pelagos.services.workspace.service import make_app, prepare_folder, vault_folder
 from pelagos.services.workspace.storage import about
 from stand_ins import PeopleAgent, storage_of_nobody
+from support import free_port
 
 ACCOUNT = (54321, 54321)  # user and group number of nobody here
 OPEN = {f"{WORKSPACE_PATH}/health", f"{WORKSPACE_PATH}/oauth_callback"}
@@ -30,6 +31,8 @@ OPEN = {f"{WORKSPACE_PATH}/health", f"{WORKSPACE_PATH}/oauth_callback"}
 
 @pytest.fixture
 async def client(deployment: Deployment) -> AsyncIterator[httpx.AsyncClient]:
+    # a hub that is away, whatever runs on this machine
+    deployment.facts = deployment.facts.model_copy(update={"hub_port": free_port()})
     app = make_app(deployment)
     async with (
         app.router.lifespan_context(app),
