@@ -138,6 +138,7 @@ class Dav:
         self.disk.prepare_staging()
         self.key = self.deployment.state.secret("workspace-mount")
         app = App(self.disk, self.store, Gate(self.hub, self.deployment.settings, self.key), 9)
+        self.provider = app.provider
         self.server = DavServer(0, app, threads=12, stall=self._stall)
         self.server.expiration_interval = 0.05  # how soon it notices its end
         self.server.prepare()

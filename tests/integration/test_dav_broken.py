@@ -10,6 +10,7 @@ import httpx
 import pytest
 from dav_server import LOCK, Dav, answer_of, folder_of, move, names, propfind, staged
 from pelagos.deployment import DAV_PATH, Deployment
+from pelagos.services.dav.turns import Turns
 from support import until
 
 
@@ -357,3 +358,27 @@ def test_a_large_folder_is_listed_whole(dav: Dav, alice: httpx.Client) -> None:
     found = names(propfind(alice, "many/"))
     assert len(found) == 3001
     assert found[-1].endswith("/02999")
+
+
+def test_very_large_folders_are_listed_by_turns(
+    dav: Dav, alice: httpx.Client, bob: httpx.Client
+) -> None:
+    dav.provider.listings = Turns(wait=0.2)
+    for person in (alice, bob):
+        person.request("MKCOL", "many")
+    for user in ("alice", "bob"):
+        for n in range(5001):
+            (folder_of(dav, user) / "many" / f"{n:05}").touch()
+    # somebody who does not read on has their turn
+    path = f"{DAV_PATH}/alice/many/"
+    with dav.raw("alice", "PROPFIND", path, "Depth: 1\r\n") as connection:
+        assert connection.recv(12) == b"HTTP/1.1 207"
+        second = propfind(alice, "many/")
+        assert (second.status_code, second.headers["Retry-After"]) == (503, "5")
+        assert propfind(alice).status_code == 207
+        # one is left for everybody else
+        assert len(names(propfind(bob, "many/"))) == 5002
+        leave = dav.provider.listings.enter("carol")
+        assert propfind(bob, "many/").status_code == 503
+        leave()
+    until(lambda: propfind(alice, "many/").status_code == 207)

@@ -49,7 +49,7 @@ class App:
         self._at_once = at_once
         self._busy: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._provider = Provider(
+        self.provider = Provider(
             disk, LockManager(LockStore(store)), PropertyStore(store, disk.usage_at)
         )
 
@@ -87,10 +87,10 @@ class App:
             raise refuse(403, "This is somebody else's workspace.")
         environ["PATH_INFO"] = "/" + "/".join(names) + ("/" if slash and names else "")
         environ["SCRIPT_NAME"] = ""
-        environ["wsgidav.provider"] = self._provider
+        environ["wsgidav.provider"] = self.provider
         environ["wsgidav.config"] = _CONFIG
         environ["wsgidav.verbose"] = 1
-        methods = Methods(self._provider)
+        methods = Methods(self.provider)
         methods.check(environ["REQUEST_METHOD"])
         self._take_body(environ)
         return methods.handle(environ, start)

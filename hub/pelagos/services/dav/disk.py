@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Protocol
 
 from pelagos.layout import Layout
@@ -81,6 +82,12 @@ def entries(folder: int) -> list[tuple[str, os.stat_result]]:
                 found.append((entry.name, status))
     found.sort(key=lambda one: one[0])
     return found
+
+
+def holds_more_than(folder: int, count: int) -> bool:
+    """Whether a folder holds more than `count` things of any kind."""
+    with os.scandir(folder) as listing:
+        return next(islice(listing, count, None), None) is not None
 
 
 def cost(found: os.stat_result) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import email.utils
+import errno
 import re
+import time
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from http import HTTPStatus
@@ -16,13 +18,14 @@ from wsgidav.dav_error import DAVError
 
 from pelagos.services.dav.common import Base
 from pelagos.services.dav.refusals import refuse
-from pelagos.services.dav.resources import File
-from pelagos.services.dav.web import FileBody
+from pelagos.services.dav.resources import PERSON, File, Folder
+from pelagos.services.dav.web import DONE, FileBody
 
 ElementTree.register_namespace("D", "DAV:")
 
 _MULTISTATUS = b'<?xml version="1.0" encoding="utf-8"?>\n<D:multistatus xmlns:D="DAV:">'
 _FEW = 1000
+_MOST_LISTING_SECONDS = 300
 _RANGE = re.compile(r"bytes=(?:(\d+)-(\d*)|-(\d+))")
 # a workspace has the origin of the hub: nothing in it may run there
 _HARMLESS = [
@@ -75,15 +78,37 @@ class Reading(Base):
             raise refuse(403, condition="{DAV:}propfind-finite-depth")
         self._evaluate_if_headers(found, environ)
         mode, names = _wanted(util.parse_xml_body(environ, allow_empty=True))
+        very_large = depth == "1" and isinstance(found, Folder) and found.is_very_large()
+        if very_large:
+            self._take_turn(environ)
         members = list(found.members()) if depth == "1" and found.is_collection else []
         pieces = _multistatus([found, *members], mode, names)
         headers = [("Content-Type", "application/xml; charset=utf-8")]
         if len(members) > _FEW:
             start("207 Multi-Status", headers)
-            return pieces
+            return _in_time(pieces) if very_large else pieces
         body = b"".join(pieces)
         start("207 Multi-Status", [*headers, ("Content-Length", str(len(body)))])
         return [body]
+
+    def _take_turn(self, environ: Any) -> None:
+        """Wait until this person may list; the turn ends when the answer was sent."""
+        leave, done = self.provider.listings.enter(environ[PERSON].name), environ[DONE]
+
+        def both() -> None:
+            leave()
+            done()
+
+        environ[DONE] = both
+
+
+def _in_time(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Break off when the client takes too long: others wait for their turn."""
+    end = time.monotonic() + _MOST_LISTING_SECONDS
+    for piece in pieces:
+        if time.monotonic() > end:
+            raise ConnectionResetError(errno.ECONNRESET, "the listing was taken too slowly")
+        yield piece
 
 
 def _range(environ: Any, found: File) -> tuple[int, int, bool]:

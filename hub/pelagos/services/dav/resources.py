@@ -24,12 +24,14 @@ from wsgidav.dav_provider import DAVCollection, DAVNonCollection, DAVProvider
 
 from pelagos.deployment import DAV_PATH
 from pelagos.services.dav.addresses import Segments, encode
-from pelagos.services.dav.disk import ENTRY, Disk, Root, entries, open_file
+from pelagos.services.dav.disk import ENTRY, Disk, Root, entries, holds_more_than, open_file
 from pelagos.services.dav.people import READ_ONLY, Person
 from pelagos.services.dav.refusals import refuse
+from pelagos.services.dav.turns import Turns
 
 SHARED = "shared"
 PERSON = "pelagos.person"
+_VERY_LARGE = 5000  # a listing of as many takes 7 MiB and a second
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _QUOTAS = ("{DAV:}quota-used-bytes", "{DAV:}quota-available-bytes")
 # ownCloud's own property and the standard one; rclone and others set a file's time with them
@@ -194,6 +196,11 @@ class Folder(_OnDisk, DAVCollection):  # type: ignore[misc]
             place = Place(self.place.root, (*self.place.names, name), self.place.read_only)
             yield resource(self.environ, (*self.names, name), place, status)
 
+    def is_very_large(self) -> bool:
+        """Whether a listing costs so much that people must take turns."""
+        with self.place.root.folder(self.place.names) as folder:
+            return holds_more_than(folder, _VERY_LARGE)
+
     def create_empty_resource(self, name: str) -> Any:
         """An empty file, for a LOCK on an address without one (RFC 4918, 7.3)."""
         with self.place.root.folder(self.place.names) as folder:
@@ -248,6 +255,7 @@ class Provider(DAVProvider):  # type: ignore[misc]
         self.set_lock_manager(locks)
         self.set_prop_manager(properties)
         self.verbose = 1
+        self.listings = Turns()
 
     def get_resource_inst(self, path: str, environ: Any) -> Any:
         """What stands at a decoded path; None if nothing does, or it is somebody else's."""
