@@ -19,6 +19,7 @@ from jupyterhub.spawner import SimpleLocalProcessSpawner, set_user_setuid
 from pelagos import accounts
 from pelagos.accounts import ACCOUNT
 from pelagos.backends.base import HOME, SCRATCH, ServerMixin, ServerSpec, Stage, StartError
+from pelagos.backends.links import copy_once, make_links, remove_links
 from pelagos.deployment import ROOT, Deployment
 from pelagos.errors import StorageError
 from pelagos.layout import Area, AreaKind
@@ -47,25 +48,27 @@ def scratch_of(deployment: Deployment, owner: str) -> Path:
     return deployment.state.homes / ".scratch" / safe_name(owner)
 
 
-def delete_account(deployment: Deployment, owner: str) -> None:
+def delete_account(deployment: Deployment, python: Path, owner: str) -> None:
     """Delete home, temporary files and dataspace of a person, and set the workspace aside."""
     area = deployment.layout.area(Area(AreaKind.USERS, owner))
     for folder in (home_of(deployment, owner), scratch_of(deployment, owner), area):
         shutil.rmtree(folder, ignore_errors=True)
     try:
-        _unlink_shared(deployment, owner)
+        remove_links(python, deployment.layout.user_workspace(owner) / "shared")
         set_aside(deployment.layout, owner)
-    except OSError as error:
+    except (OSError, StorageError) as error:
         logger.warning("The workspace of %r stays: %s", owner, error)
 
 
-def link_storage(deployment: Deployment, owner: str, virtual_labs: list[str]) -> None:
+def link_storage(deployment: Deployment, python: Path, owner: str, virtual_labs: list[str]) -> None:
     """Workspace and dataspace in the home: links to plain folders, without mounts or quotas.
 
-    What is in a link's place already stays.
+    What is in a link's place already stays. `python`: an interpreter that the account can run.
+    Raises StorageError.
     """
     layout, home = deployment.layout, home_of(deployment, owner)
     pool = layout.area(Area(AreaKind.POOL))
+    pool.mkdir(parents=True, exist_ok=True, mode=0o755)
     links = {home / "dataspace" / "pool": pool}
     areas = {"me": Area(AreaKind.USERS, owner)}
     areas |= {name: Area(AreaKind.VIRTUAL_LABS, name) for name in virtual_labs}
@@ -82,31 +85,7 @@ def link_storage(deployment: Deployment, owner: str, virtual_labs: list[str]) ->
             # the WebDAV server shows the shared folders under the same names
             shared = layout.user_workspace(owner) / "shared" / name
             links[shared] = layout.virtual_lab_workspace(name)
-    for link, folder in links.items():
-        for wanted in (folder, link.parent):
-            _make_folder(wanted)
-        if not link.exists() and not link.is_symlink():
-            link.symlink_to(folder)
-
-
-def _unlink_shared(deployment: Deployment, owner: str) -> None:
-    """Take the links to shared folders out of a workspace. Raises OSError."""
-    shared = deployment.layout.user_workspace(owner) / "shared"
-    if shared.is_dir():
-        for link in shared.iterdir():
-            link.unlink()
-        shared.rmdir()
-
-
-def _make_folder(folder: Path) -> None:
-    """A folder of the account that people's servers run as, which passes through those above."""
-    if folder.is_dir():
-        return
-    if not folder.parent.is_dir():
-        _make_folder(folder.parent)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if os.geteuid() == 0:
-        shutil.chown(folder, ACCOUNT, ACCOUNT)
+    make_links(python, links)
 
 
 class PelagosProcessSpawner(ServerMixin, SimpleLocalProcessSpawner):  # type: ignore[misc]
@@ -141,17 +120,12 @@ class PelagosProcessSpawner(ServerMixin, SimpleLocalProcessSpawner):  # type: ig
                 shutil.chown(folder, ACCOUNT, ACCOUNT)
         labs = [lab.name for lab in virtual_labs_of(self.deployment.settings, self.groups())]
         try:
-            link_storage(self.deployment, spec.owner, labs)
+            copy_once(self._python(), ROOT / "notebooks" / "tutorials", home / "tutorials")
+            link_storage(self.deployment, self._python(), spec.owner, labs)
         except (OSError, StorageError) as error:
             # a server without storage is better than none
             logger.warning("The storage of %r can't be made: %s", spec.owner, error)
             self.report(Stage.STORAGE_READY, f"Your server starts without storage: {error}")
-        tutorials = home / "tutorials"
-        if not tutorials.exists():
-            shutil.copytree(ROOT / "notebooks" / "tutorials", tutorials)
-            if os.geteuid() == 0:
-                for path in (tutorials, *tutorials.rglob("*")):
-                    shutil.chown(path, ACCOUNT, ACCOUNT)
 
     async def launch(self, spec: ServerSpec) -> tuple[str, int]:
         """Start the process."""
@@ -178,6 +152,11 @@ class PelagosProcessSpawner(ServerMixin, SimpleLocalProcessSpawner):  # type: ig
         bin_folder = str(environment_of(self.spec.image) / "bin")
         return {**own, "PATH": f"{bin_folder}:/usr/local/bin:/usr/bin:/bin"}
 
+    def _python(self) -> Path:
+        """An interpreter that the account can run: that of an image, whichever."""
+        name = next(iter(self.deployment.images))
+        return environment_of(name) / "bin" / "python"
+
     def _scratch(self) -> Path:
         return scratch_of(self.deployment, self.user.name)
 
@@ -185,4 +164,4 @@ class PelagosProcessSpawner(ServerMixin, SimpleLocalProcessSpawner):  # type: ig
         """The account is deleted: so are home and dataspace. The workspace is set aside."""
         if not self.name:
             # a home may be large: not in the hub's event loop
-            await asyncio.to_thread(delete_account, self.deployment, self.user.name)
+            await asyncio.to_thread(delete_account, self.deployment, self._python(), self.user.name)
