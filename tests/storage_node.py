@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from pelagos.node.network import policy_of
 from pelagos.ops.supervise import environment
 from pelagos.settings import BackendKind, Settings
 from pelagos.sockets import segment, unix_client
-from support import ROOT, facts_of, free_port, until
+from support import ROOT, facts_of, free_port, until, until_quiet
 
 
 def sha256(path: Path) -> str:
@@ -36,13 +37,38 @@ def hashes(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): sha256(path) for path in files}
 
 
-def rclone_pid(mount: Path) -> int:
-    """Number of the process behind a mount; 0 if there is none."""
+def wait_for_files(folder: Path, expected: dict[str, str], seconds: float = 120) -> None:
+    """Wait until `folder` holds these files; `expected`: hashes by relative path."""
+
+    def there() -> bool:
+        try:
+            return all(sha256(folder / name) == digest for name, digest in expected.items())
+        except FileNotFoundError:
+            return False
+
+    until(there, seconds, f"{sorted(expected)[:5]} in {folder}")
+
+
+def _mount_processes() -> Iterator[tuple[psutil.Process, Path]]:
+    """Every `rclone mount REMOTE: TARGET` of this machine, with its target."""
     for process in psutil.process_iter(["cmdline"]):
         line = process.info["cmdline"] or []
-        if line[1:2] == ["mount"] and str(mount) in line:
-            return int(process.pid)
-    return 0
+        if line[1:2] == ["mount"] and len(line) > 3 and Path(line[0]).name == "rclone":
+            yield process, Path(line[3])
+
+
+def rclone_pid(mount: Path) -> int:
+    """Number of the process behind a mount; 0 if there is none."""
+    return next((int(one.pid) for one, target in _mount_processes() if target == mount), 0)
+
+
+def kill_mounts(folder: Path) -> None:
+    """Kill the processes behind all mounts below a folder, and wait for their end."""
+    found = [process for process, target in _mount_processes() if target.is_relative_to(folder)]
+    for process in found:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(found, timeout=30)
 
 
 class Node:
@@ -115,7 +141,7 @@ class Node:
         for path in mounts.below(self.state.folder):
             mounts.unmount(path, lazy=True)
         firewall.remove(policy_of(self.deployment))
-        subprocess.run(["pkill", "-KILL", "-f", f"rclone mount .*{self.state.folder}"], timeout=30)
+        kill_mounts(self.state.folder)
 
     # the agent's API
 
@@ -151,15 +177,19 @@ class Node:
         """Process number of the person's mount."""
         return rclone_pid(self.data(user))
 
-    def arrived(self, user: str, seconds: float = 120) -> None:
-        """Wait until nothing waits for upload any more."""
+    def arrived(
+        self,
+        user: str,
+        expected: dict[str, str],
+        seconds: float = 120,
+        folder: Path | None = None,
+    ) -> None:
+        """Wait until these files are on the server (in `folder`), and nothing waits any more.
 
-        def idle() -> bool:
-            return self.status(user)["pending"] == 0
-
-        # rclone queues a file a moment after it was closed
-        time.sleep(1.2)
-        until(idle, seconds, str(self.status(user)))
+        `expected`: hashes by relative path, as of `hashes`.
+        """
+        until_quiet(lambda: self.status(user)["pending"], seconds, f"uploads of {user} end")
+        wait_for_files(folder or self.on_server(user), expected, seconds)
 
 
 def random_file(path: Path, size: int) -> str:

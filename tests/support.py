@@ -59,6 +59,22 @@ def until(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> 
         time.sleep(0.1)
 
 
+def until_quiet(pending: Callable[[], Any], seconds: float = 120, what: str = "") -> None:
+    """Wait until `pending` was 0 on ten looks in a row.
+
+    One look says little: rclone queues a file a moment after it was closed. Whoever needs to know
+    that something arrived looks for it where it should arrive.
+    """
+    looks = 0
+
+    def quiet() -> bool:
+        nonlocal looks
+        looks = looks + 1 if pending() == 0 else 0
+        return looks >= 10
+
+    until(quiet, seconds, what)
+
+
 def pelagos(
     *arguments: str | Path, seconds: float = 600, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:

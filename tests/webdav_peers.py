@@ -95,9 +95,10 @@ class Apache:
     def __init__(self, root: Path, *, tls: bool = False) -> None:
         self.root, self.port, self.tls = root, free_port(), tls
         self._process: subprocess.Popen[bytes] | None = None
-        for name in ("plain", "files", "files/ada@elsewhere", "files/read-only", "files/closed"):
+        self._passwords: dict[str, str] = {}
+        for name in ("plain", "files", "files/read-only", "files/closed"):
             (root / name).mkdir(parents=True, exist_ok=True)
-        self.set_password(self.password)
+        self.add_user(self.user, self.password)
         modules = [*_NEEDED, *(("ssl", "socache_shmcb") if tls else ())]
         account = ""
         if os.geteuid() == 0:
@@ -139,10 +140,27 @@ class Apache:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def set_password(self, password: str) -> None:
-        """Another password for the user, from now on."""
+    def add_user(self, user: str, password: str) -> Path:
+        """One more user; their folder, which has their name."""
+        self.set_password(password, user)
+        return self.add_folder(user)
+
+    def add_folder(self, name: str) -> Path:
+        """A folder below `url` that every user may write."""
+        folder = self.files / name
+        folder.mkdir(exist_ok=True)
+        if os.geteuid() == 0:
+            shutil.chown(folder, "www-data", "www-data")
+        return folder
+
+    def set_password(self, password: str, user: str = "") -> None:
+        """Another password for a user (the first one if none is named), from now on."""
         digest = base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()  # noqa: S324 - htpasswd's {SHA}
-        (self.root / "passwords").write_text(f"{self.user}:{{SHA}}{digest}\n")
+        self._passwords[user or self.user] = digest
+        text = "".join(f"{name}:{{SHA}}{one}\n" for name, one in self._passwords.items())
+        # at once: httpd reads it for every request
+        (self.root / "passwords.new").write_text(text)
+        (self.root / "passwords.new").replace(self.root / "passwords")
 
     def start(self) -> None:
         """Serve; returns once it listens."""

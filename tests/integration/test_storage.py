@@ -8,13 +8,14 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 from pelagos.errors import PelagosError
 from pelagos.node import mounts
-from storage_node import hashes, rclone_pid
-from support import Vre, cell, until
+from storage_node import hashes, rclone_pid, wait_for_files
+from support import Vre, cell, until, until_quiet
 
 pytestmark = pytest.mark.engine
 
@@ -69,10 +70,15 @@ def workspace(vre: Vre, user: str) -> dict[str, object]:
     return dict(found[0]) if found else {}
 
 
-def arrived(vre: Vre, user: str) -> None:
-    """Wait until everything that the person wrote is on the server."""
-    time.sleep(1.2)  # rclone queues a file a moment after it was closed
-    until(lambda: workspace(vre, user).get("pending") == 0, 120, str(workspace(vre, user)))
+def arrived(vre: Vre, user: str, folder: Path, expected: dict[str, str]) -> None:
+    """Wait until what the person wrote is in `folder` of the server; hashes by relative path."""
+    until_quiet(lambda: workspace(vre, user).get("pending"), 120, f"uploads of {user} end")
+    wait_for_files(folder, expected)
+
+
+def text_hash(text: str) -> str:
+    """Hash of a file with this text."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 SCIENCE = """
@@ -127,8 +133,8 @@ def test_netcdf_sqlite_mmap_many_and_large_files_arrive_whole(vre: Vre) -> None:
     mounted(vre, "ada")
     written = json.loads(cell(vre, "ada", SCIENCE))
     assert len(written) == 1004
-    arrived(vre, "ada")
     folder = vre.deployment.layout.user_workspace("ada") / "cruise"
+    arrived(vre, "ada", folder, written)
     assert hashes(folder) == written
     stop(vre, "ada")
     until(lambda: not workspace(vre, "ada"), 60, "unmounted after the stop")
@@ -189,7 +195,7 @@ def test_a_dead_mount_heals_inside_a_running_server(vre: Vre) -> None:
     mounted(vre, "dan")
     source = "import pathlib; print(pathlib.Path.home().joinpath('workspace', 'x').write_text('1'))"
     cell(vre, "dan", source)
-    arrived(vre, "dan")
+    arrived(vre, "dan", vre.deployment.layout.user_workspace("dan"), {"x": text_hash("1")})
     data = vre.deployment.layout.mount_parent("dan") / "data"
     os.kill(rclone_pid(data), signal.SIGKILL)
     read = """
@@ -224,8 +230,8 @@ def test_without_agent_and_webdav_a_server_starts_and_its_workspace_comes_later(
     mounted(vre, "eve")
     cell(vre, "eve", "open('/home/jovyan/workspace/kept.txt', 'w').write('kept')")
     cell(vre, "eve", "open('/dataspace/me/fast.txt', 'w').write('fast')")
-    arrived(vre, "eve")
-    assert (vre.deployment.layout.user_workspace("eve") / "kept.txt").read_text() == "kept"
+    folder = vre.deployment.layout.user_workspace("eve")
+    arrived(vre, "eve", folder, {"kept.txt": text_hash("kept")})
     stop(vre, "eve")
 
 
@@ -270,7 +276,8 @@ print(open('/dataspace/reef/b.txt').read())
     assert "closed" not in cell(vre, "gil", names)
     # a member may read what a manager wrote, and is told that he may not write
     cell(vre, "mia", "open('/home/jovyan/workspace/shared/library/rules.txt','w').write('rules')")
-    arrived(vre, "mia")
+    library = vre.deployment.layout.virtual_lab_workspace("library")
+    arrived(vre, "mia", library, {"rules.txt": text_hash("rules")})
     read = read.replace("reef/a.txt", "library/rules.txt")
     assert cell(vre, "gil", read).splitlines()[0] == "rules"
     cell(vre, "gil", "open('/home/jovyan/workspace/shared/library/mine.txt', 'w').write('no')")

@@ -20,7 +20,7 @@ from pelagos.node import mounts, placeholder
 from pelagos.node.rclone import processes
 from pelagos.settings import Settings
 from pelagos.sockets import unix_client
-from storage_node import Node, hashes, random_file, rclone_pid
+from storage_node import Node, hashes, kill_mounts, random_file, rclone_pid
 from support import until
 
 BIG = 300 << 20
@@ -71,7 +71,7 @@ def test_what_is_written_arrives_on_the_server(node: Node) -> None:
     (data / "cruise").mkdir()
     (data / "cruise" / "notes 2026 é✓.txt").write_text("depth 200 m")
     random_file(data / "cruise" / "ctd.bin", 5 << 20)
-    node.arrived("ada")
+    node.arrived("ada", hashes(data))
     assert hashes(node.on_server("ada")) == hashes(data)
     owner = (data / "cruise").stat()
     assert (owner.st_uid, owner.st_gid, owner.st_mode & 0o777) == (1000, 1000, 0o700)
@@ -95,7 +95,7 @@ def test_sqlite_and_writes_in_place_and_mmap_work(node: Node) -> None:
         file.write(b"TEMP")
     with path.open("ab") as file:
         file.write(b"appended")
-    node.arrived("ada")
+    node.arrived("ada", hashes(data))
     arrived = (node.on_server("ada") / "grid.bin").read_bytes()
     assert arrived == path.read_bytes()
     assert arrived[4096:4100] == b"SALT"
@@ -111,7 +111,8 @@ def test_a_thousand_small_files_arrive(node: Node) -> None:
     data.mkdir()
     for number in range(1000):
         (data / f"{number}.txt").write_text(f"profile {number}\n" * 100)
-    node.arrived("ada", 300)
+    expected = {f"many/{name}": digest for name, digest in hashes(data).items()}
+    node.arrived("ada", expected, 300)
     assert hashes(node.on_server("ada") / "many") == hashes(data)
 
 
@@ -148,7 +149,7 @@ def test_a_new_agent_goes_on_with_the_mounts_of_the_old_one(node: Node, how: int
     assert node.rclone_pid(user) == pid, "the mount outlives the agent"
     assert (node.data(user) / "big.nc").stat().st_size == BIG
     node.start("agent")
-    node.arrived(user)
+    node.arrived(user, {"big.nc": expected})
     assert node.rclone_pid(user) == pid
     assert hashes(node.on_server(user))["big.nc"] == expected
 
@@ -160,14 +161,14 @@ def test_a_killed_mount_comes_back_and_finishes_its_uploads(node: Node) -> None:
     until(lambda: node.rclone_pid("dora") not in (0, pid), 60, node.log("agent"))
     until(lambda: node.status("dora")["state"] == "mounted", 60)
     assert (node.data("dora") / "big.nc").stat().st_size == BIG
-    node.arrived("dora")
+    node.arrived("dora", {"big.nc": expected})
     assert hashes(node.on_server("dora"))["big.nc"] == expected
 
 
 def test_a_mount_that_hangs_is_replaced(node: Node) -> None:
     data = node.mount("hal")
     (data / "before.txt").write_text("before")
-    node.arrived("hal")
+    node.arrived("hal", hashes(data))
     pid = node.rclone_pid("hal")
     os.kill(pid, signal.SIGSTOP)
     others = time.monotonic()
@@ -183,7 +184,7 @@ def test_a_killed_webdav_server_gets_the_whole_file_later(node: Node) -> None:
     node.kill("dav")
     assert not (node.on_server("emil") / "big.nc").exists(), "no half file under its name"
     node.start("dav")
-    node.arrived("emil")
+    node.arrived("emil", {"big.nc": expected})
     assert hashes(node.on_server("emil"))["big.nc"] == expected
 
 
@@ -208,7 +209,7 @@ def test_an_outage_of_half_a_minute_loses_nothing(node: Node) -> None:
                 break
             time.sleep(1)
     node.start("dav")
-    node.arrived("fay")
+    node.arrived("fay", {**written, "big.nc": expected})
     found = hashes(node.on_server("fay"))
     lines = (node.on_server("fay") / "log.txt").read_text().split()
     assert lines == ["open", *(str(n) for n in range(number + 1))]
@@ -223,7 +224,7 @@ def test_a_machine_that_restarts_goes_on_where_it_was(node: Node) -> None:
     # everything dies at once, and the mounts with it
     node.kill("dav")
     node.kill("agent")
-    subprocess.run(["pkill", "-KILL", "-f", f"rclone mount .*{node.state.folder}"], timeout=30)
+    kill_mounts(node.state.folder)
     for path in mounts.below(node.state.folder):
         mounts.unmount(path, lazy=True)
     node.start("agent")
@@ -231,7 +232,7 @@ def test_a_machine_that_restarts_goes_on_where_it_was(node: Node) -> None:
     assert node.status("gus")["state"] == "unavailable"
     node.start("dav")
     until(lambda: node.status("gus")["state"] == "mounted", 60, node.log("agent"))
-    node.arrived("gus")
+    node.arrived("gus", {"big.nc": expected, "small.bin": others})
     assert hashes(node.on_server("gus")) == {"big.nc": expected, "small.bin": others}
 
 
@@ -252,7 +253,7 @@ def test_a_refused_upload_is_told_with_its_reason_and_arrives_later(node: Node) 
     data = node.mount("jon")
     (data / "old.bin").write_bytes(bytes(1 << 20))
     filler = node.on_server("jon") / "filler"
-    node.arrived("jon")
+    node.arrived("jon", hashes(data))
     # the quota is 2 GiB: what the server counts is what is in the folder when it starts
     filler.touch()
     os.truncate(filler, 2 << 30)
@@ -270,7 +271,7 @@ def test_a_refused_upload_is_told_with_its_reason_and_arrives_later(node: Node) 
     node.mount("jon")
     (data / "filler").unlink()
     node.call("PUT", "/workspaces/jon")
-    until(lambda: not node.status("jon")["pending"], 120, str(node.status("jon")))
+    node.arrived("jon", {"refused.nc": expected})
     assert hashes(node.on_server("jon"))["refused.nc"] == expected
 
 
@@ -292,7 +293,7 @@ def test_without_a_server_the_folder_says_why_and_heals(node: Node) -> None:
     node.call("PUT", "/workspaces/kim")
     until(lambda: node.status("kim")["state"] == "mounted", 60, node.log("agent"))
     (node.data("kim") / "hello.txt").write_text("hello")
-    node.arrived("kim")
+    node.arrived("kim", hashes(node.data("kim")))
     assert (node.on_server("kim") / "hello.txt").read_text() == "hello"
 
 
@@ -375,5 +376,5 @@ def test_trying_again_is_cheap_however_much_waits(node: Node) -> None:
 def test_people_of_any_name_have_a_workspace(node: Node, user: str) -> None:
     data = node.mount(user)
     (data / "mine.txt").write_text(user)
-    node.arrived(user)
+    node.arrived(user, hashes(data))
     assert (node.on_server(user) / "mine.txt").read_text() == user
