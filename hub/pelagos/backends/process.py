@@ -114,8 +114,11 @@ class PelagosProcessSpawner(ServerMixin, SimpleLocalProcessSpawner):  # type: ig
             )
         home = Path(self.home_dir)
         scratch = self._scratch()
+        # the account passes through what is the hub's
+        scratch.parent.mkdir(parents=True, exist_ok=True)
+        scratch.parent.chmod(0o711)
         for folder in (home, scratch):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.mkdir(exist_ok=True, mode=0o700)
             if os.geteuid() == 0:
                 shutil.chown(folder, ACCOUNT, ACCOUNT)
         labs = [lab.name for lab in virtual_labs_of(self.deployment.settings, self.groups())]
