@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import httpx
 from jupyterhub.spawner import SpawnException
+from jupyterhub.utils import maybe_future
 from traitlets import Any as AnyTrait
 from traitlets.config import Configurable
 
@@ -272,7 +273,7 @@ class ServerMixin(Configurable):  # type: ignore[misc] # traitlets is untyped
 
     async def run_post_stop_hook(self) -> None:
         """JupyterHub calls this after every end of a server, asked for or not."""
-        await super().run_post_stop_hook()
+        await maybe_future(super().run_post_stop_hook())
         if not self.others_active():
             await self.release(self.user.name)
 
