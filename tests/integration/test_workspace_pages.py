@@ -152,8 +152,7 @@ def test_who_signs_out_of_the_hub_is_out_of_the_page_too(vre: Vre, agent: People
     with Person(vre, "lea") as lea:
         assert "Signed in as lea" in lea.client.get(PAGE).text
         lea.client.get("/hub/logout")
-        until(lambda: "Signed in as" not in lea.client.get(PAGE).text, 15)
-        assert lea.client.get(PAGE).url.path == "/hub/login"
+        until(lambda: lea.client.get(PAGE).url.path == "/hub/login", 15)
 
 
 def test_a_cookie_does_not_open_the_api(ada: Person, agent: PeopleAgent) -> None:
@@ -161,17 +160,17 @@ def test_a_cookie_does_not_open_the_api(ada: Person, agent: PeopleAgent) -> None
     assert ada.client.get(f"{WORKSPACE_PATH}/api/status").status_code == 401
 
 
-def test_a_revoked_token_is_refused_within_seconds(
-    vre: Vre, ada: Person, agent: PeopleAgent
-) -> None:
-    model = token_of(ada, [SCOPE])
-    assert api(vre, "/api/status", model["token"]).status_code == 200
-    gone = ada.client.delete(
-        f"/hub/api/users/ada/tokens/{model['id']}",
-        headers={"X-XSRFToken": ada.client.cookies.get("_xsrf", path="/hub/") or ""},
-    )
-    assert gone.status_code == 204, gone.text
-    until(lambda: api(vre, "/api/status", model["token"]).status_code == 401, 15)
+def test_a_revoked_token_is_refused_within_seconds(vre: Vre, agent: PeopleAgent) -> None:
+    # somebody of their own: who asks this often is told to wait
+    with Person(vre, "rhea") as rhea:
+        model = token_of(rhea, [SCOPE])
+        assert api(vre, "/api/status", model["token"]).status_code == 200
+        gone = rhea.client.delete(
+            f"/hub/api/users/rhea/tokens/{model['id']}",
+            headers={"X-XSRFToken": rhea.client.cookies.get("_xsrf", path="/hub/") or ""},
+        )
+        assert gone.status_code == 204, gone.text
+        until(lambda: api(vre, "/api/status", model["token"]).status_code == 401, 15)
 
 
 def test_pins_pass_through_and_nothing_leaves_its_area(

@@ -177,7 +177,7 @@ async def as_person(
     [
         ("POST", "/retry", None, 3),
         ("GET", "/status", None, 20),
-        ("DELETE", "/pins", {"area": "me", "path": "x"}, 20),
+        ("DELETE", "/pins", {"area": "me", "path": "x"}, 50),
     ],
 )
 async def test_who_asks_too_often_waits_and_nobody_else_does(

@@ -42,6 +42,8 @@ class Paces:
     def __init__(self) -> None:
         # a page asks every ten seconds, a program may follow an upload
         self.status = Pace(rate=5, burst=20)
+        # a program may pin what a run wrote, file by file
+        self.change = Pace(rate=5, burst=50)
         # each makes the node agent try a mount and every upload
         self.retry = Pace(rate=0.3, burst=3)
         # each asks a server elsewhere, where it may be a guess
@@ -86,7 +88,7 @@ def form_routes(guard: Guard, page: StoragePage, paces: Paces) -> APIRouter:
             return await page.show(request, error=error, entered=user)
         return _back(page, "kept")
 
-    @router.post("/account/forget", dependencies=[Depends(paces.status.limited)])
+    @router.post("/account/forget", dependencies=[Depends(paces.change.limited)])
     async def forget(request: Request) -> Response:
         await page.forget_account(caller(request).name)
         return _back(page, "forgotten")
@@ -106,7 +108,7 @@ def api_routes(guard: Guard, agent: Agent, paces: Paces) -> APIRouter:
     async def retry(request: Request) -> PersonStatus:
         return await _refusing(agent.retry(caller(request).name))
 
-    @router.put("/pins", dependencies=[Depends(paces.status.limited)])
+    @router.put("/pins", dependencies=[Depends(paces.change.limited)])
     async def pin(request: Request, wanted: Pinning) -> dict[str, Any]:
         now = time.time()
         if not now < wanted.until < now + _YEAR:
@@ -115,7 +117,7 @@ def api_routes(guard: Guard, agent: Agent, paces: Paces) -> APIRouter:
         await _refusing(agent.pin(caller(request).name, wanted.area, path, int(wanted.until)))
         return {"area": wanted.area, "path": path, "until": int(wanted.until)}
 
-    @router.delete("/pins", dependencies=[Depends(paces.status.limited)])
+    @router.delete("/pins", dependencies=[Depends(paces.change.limited)])
     async def unpin(request: Request, wanted: Unpin) -> dict[str, Any]:
         path = _inside(wanted.path)
         await _refusing(agent.unpin(caller(request).name, wanted.area, path))
