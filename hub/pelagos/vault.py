@@ -8,10 +8,12 @@ nothing but who has an account.
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import logging
 import os
 import secrets
+import stat
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +26,7 @@ from pelagos.volumes import safe_name
 logger = logging.getLogger(__name__)
 
 _KEY_BYTES = 32
+_LONGEST = 1 << 16  # bytes of a file
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ class Vault:
 
     def _read(self, path: Path) -> dict[str, str] | None:
         try:
-            text = self._fernet.decrypt(path.read_bytes())
+            text = self._fernet.decrypt(_content(path))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -148,6 +151,18 @@ class Vault:
         finally:
             with suppress(FileNotFoundError):  # replaced
                 temporary.unlink()
+
+
+def _content(path: Path) -> bytes:
+    """A file's content, for a reader that may be root in a folder that is not root's.
+
+    No link is followed, and a pipe in the file's place keeps nobody waiting. Raises OSError.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return file.read(_LONGEST)
 
 
 def _damaged(path: Path) -> VaultError:

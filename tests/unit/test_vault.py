@@ -127,3 +127,18 @@ def test_a_folder_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(VaultError, match="can't be kept"):
         Vault(tmp_path / "file" / "credentials", KEY).put("ada", ADA)
+
+
+def test_a_link_or_pipe_in_a_files_place_leads_nowhere_and_hangs_nobody(
+    vault: Vault, tmp_path: Path
+) -> None:
+    vault.put("ada", ADA)
+    mine = tmp_path / "storage" / "credentials" / safe_name("ada")
+    mine.rename(tmp_path / "moved")
+    mine.symlink_to(tmp_path / "moved")
+    with pytest.raises(VaultError):
+        vault.get("ada")
+    mine.unlink()
+    os.mkfifo(mine)
+    with pytest.raises(VaultError):
+        vault.get("ada")

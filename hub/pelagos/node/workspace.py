@@ -18,7 +18,6 @@ import time
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
-from urllib.parse import quote
 
 from pelagos.deployment import Deployment, mount_password, write_private
 from pelagos.errors import PelagosError, StorageError, VaultError
@@ -37,6 +36,7 @@ from pelagos.node.rclone import (
     remotes_in,
 )
 from pelagos.settings import WorkspaceKind
+from pelagos.sockets import segment
 from pelagos.vault import Vault
 from pelagos.volumes import safe_name
 
@@ -394,7 +394,7 @@ class Workspace:
         if self._embedded:
             key = self._deployment.state.secret("workspace-mount")
             password = mount_password(key, self.user)
-            url = f"{self._deployment.dav_url}/{quote(self.user, safe='')}/"
+            url = f"{self._deployment.dav_url}/{segment(self.user)}/"
             return Remote(EMBEDDED, url, self.user, password), ""
         try:
             account = self._vault().get(self.user)
