@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 
 from pelagos.deployment import Deployment, write_private
-from pelagos.errors import NetworkError
-from pelagos.node import firewall, placeholder
+from pelagos.errors import NetworkError, StorageError
+from pelagos.node import firewall, mounts, placeholder
 from pelagos.node.network import policy_of
 from pelagos.sockets import async_unix_client, segment
 from pelagos.volumes import safe_name
@@ -71,16 +71,22 @@ async def want(deployment: Deployment, user: str, virtual_labs: list[str]) -> st
         elif reason := answer.get("reason"):
             trouble.append(str(reason))
     if AWAY in trouble:
-        await asyncio.to_thread(_make_folders, deployment, user)
+        try:
+            await asyncio.to_thread(_make_folders, deployment, user)
+        except (StorageError, OSError) as error:
+            logger.error("What %r's server binds can't be made: %s", user, error)
     return "; ".join(dict.fromkeys(trouble))
 
 
 def _make_folders(deployment: Deployment, user: str) -> None:
     """In the agent's place: empty read-only folders, in which it mounts when it is back."""
     layout = deployment.layout
-    placeholder.make(layout.mount_parent(user), AWAY)
-    view = layout.view(user)
-    view.mkdir(parents=True, exist_ok=True)
+    parent, view = layout.mount_parent(user), layout.view(user)
+    for base in (parent.parent, view.parent):
+        base.mkdir(mode=0o700, exist_ok=True)
+        mounts.shared(base)  # or the engine refuses to bind what is in it
+    placeholder.make(parent, AWAY)
+    view.mkdir(exist_ok=True)
     view.chmod(0o555)
 
 

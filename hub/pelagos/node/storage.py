@@ -25,9 +25,13 @@ def routes(workspaces: Workspaces, dataspaces: Dataspaces) -> APIRouter:
         return [status.as_dict() for status in workspaces.all()]
 
     @router.put("/workspaces/{user}")
-    def want(user: str) -> dict[str, Any]:
+    def want(user: str, response: Response) -> dict[str, Any]:
         """A server of this person starts. Returns before the mount is there: it appears in it."""
-        return workspaces.want(user).as_dict()
+        try:
+            return workspaces.want(user).as_dict()
+        except (StorageError, OSError) as error:
+            response.status_code = 500
+            return {"reason": error.sentence if isinstance(error, StorageError) else str(error)}
 
     @router.get("/workspaces/{user}")
     def workspace(user: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ same reason nothing that people wait for takes the lock that `look` holds.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import shutil
@@ -273,7 +274,6 @@ class Workspace:
             self._fail(reason)
             return
         self.space = space or self.space
-        mounts.shared(self._parent.parent)
         self._make_folders()
         self._end_process()  # two of them on one cache would be the end of it
         with self._deciding:
@@ -298,9 +298,17 @@ class Workspace:
         self._next_try = time.monotonic() + self._wait
         self._wait = min(self._wait * 1.5, _LONGEST_WAIT)
         if not mounts.is_mount(self._target):
-            self._make_folders()
+            with contextlib.suppress(OSError, StorageError):  # said by `want`, or by this reason
+                self._make_folders()
 
     def _make_folders(self) -> None:
+        """What a server binds, in a folder from which later mounts reach it.
+
+        Without that the engine refuses to start the server at all.
+        """
+        base = self._parent.parent
+        base.mkdir(mode=0o700, exist_ok=True)
+        mounts.shared(base)
         placeholder.make(self._parent, self.reason or "it is being mounted")
 
     def _take_down(self) -> None:
