@@ -228,7 +228,8 @@ def test_a_machine_that_restarts_goes_on_where_it_was(node: Node) -> None:
         mounts.unmount(path, lazy=True)
     node.start("agent")
     until(lambda: node.status("gus")["pending"] >= 1, 10, "it knows what waits")
-    assert node.status("gus")["state"] == "unavailable"
+    # the agent listens before its first look
+    until(lambda: node.status("gus")["state"] == "unavailable", 30)
     node.start("dav")
     until(lambda: node.status("gus")["state"] == "mounted", 60, node.log("agent"))
     node.arrived("gus", {"big.nc": expected, "small.bin": others})
