@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pelagos.errors import NotRunningError, StateError
+from pelagos.files import create_private, write_private
 from pelagos.images import ImageGraph, load_graph
 from pelagos.layout import Layout
 from pelagos.settings import BackendKind, CommunityImage, Settings
@@ -169,9 +171,10 @@ class State:
         try:
             return path.read_text().strip()
         except FileNotFoundError:
-            text = str(make())
-            write_private(path, text + "\n")
-            return text
+            # hub and services start together, and want the same secrets
+            with suppress(FileExistsError):
+                create_private(path, f"{make()}\n")
+            return path.read_text().strip()
 
     def facts(self) -> Facts:
         """What the last `up` decided. Raises NotRunningError if there was none."""
@@ -221,17 +224,6 @@ def mount_password(key: str, user: str) -> str:
     `key` is the VRE's secret `workspace-mount`; a mount that is broken into has one person's only.
     """
     return hmac.new(bytes.fromhex(key), user.encode(), "sha256").hexdigest()
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write `text` to `path` with mode 0600, at once or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 class Deployment:

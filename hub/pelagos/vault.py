@@ -12,15 +12,14 @@ import errno
 import json
 import logging
 import os
-import secrets
 import stat
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 
 from pelagos.errors import VaultError
+from pelagos.files import write_private
 from pelagos.volumes import safe_name
 
 logger = logging.getLogger(__name__)
@@ -72,7 +71,7 @@ class Vault:
         )
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._write(self._path(user), self._fernet.encrypt(text.encode()))
+            write_private(self._path(user), self._fernet.encrypt(text.encode()))
         except OSError as error:
             raise VaultError(
                 f"The account of {user!r} can't be kept: {error.strerror}.",
@@ -136,21 +135,6 @@ class Vault:
             raise _damaged(path) from None
         entry: dict[str, str] = json.loads(text)
         return entry
-
-    @staticmethod
-    def _write(path: Path, content: bytes) -> None:
-        """Write at once or not at all, mode 0600."""
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            with suppress(FileNotFoundError):  # replaced
-                temporary.unlink()
 
 
 def _content(path: Path) -> bytes:

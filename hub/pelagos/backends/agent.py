@@ -10,8 +10,9 @@ from typing import Any
 
 import httpx
 
-from pelagos.deployment import Deployment, write_private
+from pelagos.deployment import Deployment
 from pelagos.errors import NetworkError, StorageError
+from pelagos.files import write_private
 from pelagos.node import firewall, mounts, placeholder
 from pelagos.node.network import policy_of
 from pelagos.sockets import async_unix_client, segment

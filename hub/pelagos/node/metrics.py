@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from pelagos.node.dataspaces import Dataspaces
-from pelagos.node.workspace import State
+from pelagos.node.status import State
 from pelagos.node.workspaces import Workspaces
 
 

@@ -6,7 +6,6 @@ it. The agent writes, the sweep reads.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import threading
@@ -15,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from pelagos.errors import RefusedError, StorageError
+from pelagos.files import write_private
 
 LONGEST = 366 * 86400  # seconds ahead
 MOST = 1000  # pins of one area
@@ -145,18 +145,10 @@ def write_json(path: Path, value: object, mode: int = 0o600, scratch: Path | Non
 
     `scratch`: a folder of the same file system for the unfinished file, if not its own folder.
     """
-    # agent and sweeper may write the same file
-    part = (scratch or path.parent) / f".{path.parent.name}.{path.name}.{os.getpid()}.part"
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part.unlink(missing_ok=True)
-        with open(part, "x", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-            json.dump(value, file, indent=1)
-            os.fchmod(file.fileno(), mode)  # whatever the umask
-        part.replace(path)
+        write_private(path, json.dumps(value, indent=1), mode=mode, scratch=scratch)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
         raise StorageError(
             f"{path} can't be written: {error.strerror}.", "See the disk below it."
         ) from error

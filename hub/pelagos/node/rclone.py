@@ -23,7 +23,7 @@ from typing import Any
 
 import httpx
 
-from pelagos.deployment import write_private
+from pelagos.files import write_private
 from pelagos.sockets import unix_client
 
 EMBEDDED = "embedded"  # identity of a folder on our own server

@@ -16,12 +16,10 @@ import logging
 import shutil
 import threading
 import time
-from dataclasses import asdict, dataclass, field
-from enum import StrEnum
-from typing import Any
 
-from pelagos.deployment import Deployment, mount_password, write_private
+from pelagos.deployment import Deployment, mount_password
 from pelagos.errors import PelagosError, StorageError, VaultError
+from pelagos.files import write_private
 from pelagos.node import mounts, placeholder
 from pelagos.node.aside import set_aside
 from pelagos.node.probe import Space, probe
@@ -31,11 +29,11 @@ from pelagos.node.rclone import (
     Mount,
     Places,
     Remote,
-    Upload,
     cached,
     processes,
     remotes_in,
 )
+from pelagos.node.status import State, Status
 from pelagos.settings import WorkspaceKind
 from pelagos.sockets import segment
 from pelagos.vault import Vault
@@ -54,35 +52,6 @@ NO_ACCOUNT = (
 )
 
 
-class State(StrEnum):
-    """How a person's workspace is."""
-
-    MOUNTED = "mounted"
-    MOUNTING = "mounting"
-    UNAVAILABLE = "unavailable"
-    LEAVING = "leaving"
-    ABSENT = "absent"
-
-
-@dataclass(frozen=True)
-class Status:
-    """A workspace at one moment. `used` and `total` in bytes, None where nobody knows."""
-
-    user: str
-    wanted: bool
-    state: State
-    reason: str = ""
-    pending: int = 0
-    pending_bytes: int = 0
-    failed: list[Upload] = field(default_factory=list)
-    used: int | None = None
-    total: int | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """As the agent's API gives it."""
-        return asdict(self)
-
-
 class Workspace:
     """One person's mount."""
 
@@ -94,7 +63,7 @@ class Workspace:
         self._looking = threading.Lock()  # held while the mount is worked on
         self._deciding = threading.Lock()  # held for a moment, over what is wanted
         self.wanted = False
-        self.deleted = False  # the account is gone: set the folder aside at the end
+        self.deleted = False  # the account is gone, and the folder is yet to be set aside
         self.space = Space()
         self.reason = ""
         self._deployment = deployment

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pelagos.deployment import Deployment
 from pelagos.node import mounts
-from pelagos.node.workspace import State, Status, Workspace
+from pelagos.node.status import State, Status
+from pelagos.node.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class Workspaces:
     def _look(self, one: Workspace) -> None:
         try:
             more = one.look()
-        except Exception:
+        except Exception:  # one person's trouble must not end the looks at everybody's
             logger.exception("The workspace of %r could not be looked at", one.user)
             more = True
         with self._guard:

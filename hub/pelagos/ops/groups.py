@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 
-from pelagos.deployment import Deployment, write_private
+from pelagos.deployment import Deployment
+from pelagos.files import write_private
 from pelagos.hubconfig.auth import groups_of
 from pelagos.ops.hubapi import HubApi
 

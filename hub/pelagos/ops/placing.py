@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pelagos import accounts
-from pelagos.deployment import State, write_private
+from pelagos.deployment import State
 from pelagos.errors import StateError
+from pelagos.files import write_private
 from pelagos.ops.report import Reporter
 from pelagos.ops.restic import Snapshot
 from pelagos.ops.staging import ASIDE, RESTORING, SETTINGS_PART, STATE_PART, Manifest

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import re
 import shutil
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +20,15 @@ from typing import Any
 from pelagos.errors import PelagosError
 from pelagos.ops import packages
 from pelagos.ops.report import Reporter
+from pelagos.ops.restic_output import (
+    ResticError,
+    lines,
+    microseconds,
+    progress,
+    reason,
+    reason_of,
+    started,
+)
 
 PACKAGE = "restic"
 TAG = "pelagos"
@@ -30,10 +36,6 @@ _PARTS = {"data", "index", "keys", "locks", "snapshots"}
 _STALL = 1800  # seconds without a word from a backup, which tells its state every second
 _DAY = 24 * 3600  # seconds; for what says nothing while it reads everything
 _UNREAD = 3  # restic's exit code when a snapshot lacks files that could not be read
-
-
-class ResticError(PelagosError):
-    """restic could not do it; the text holds its reason."""
 
 
 @dataclass(frozen=True)
@@ -145,9 +147,9 @@ class Repository:
         def take(message: dict[str, Any]) -> None:
             kind = message.get("message_type")
             if kind == "status":
-                reporter.detail(_progress(message))
+                reporter.detail(progress(message))
             elif kind == "error" and message.get("item"):
-                unread[message["item"]] = _reason(message.get("error"))
+                unread[message["item"]] = reason(message.get("error"))
             elif kind == "summary":
                 summary.update(message)
 
@@ -175,7 +177,7 @@ class Repository:
             found.append(
                 Snapshot(
                     entry["short_id"],
-                    datetime.fromisoformat(_microseconds(entry["time"])),
+                    datetime.fromisoformat(microseconds(entry["time"])),
                     entry["hostname"],
                     owners[0].removeprefix(f"{TAG}-") if owners else "",
                     tuple(entry["paths"]),
@@ -280,9 +282,9 @@ class Repository:
         stall: float = _STALL,
     ) -> None:
         """A long command, whose lines are told as they come (as JSON, or as `text`)."""
-        with _started(self._command(arguments), self._environment()) as process:
+        with started(self._command(arguments), self._environment()) as process:
             last: list[str] = []
-            for line in _lines(process, stall):
+            for line in lines(process, stall):
                 try:
                     message = json.loads(line)
                 except ValueError:
@@ -296,7 +298,7 @@ class Repository:
 
     def _refused(self, text: str) -> ResticError:
         """restic's own reason as a sentence with a mend."""
-        reason = _reason_of(text)
+        reason = reason_of(text)
         if "wrong password" in reason or "no key found" in reason:
             return ResticError(
                 f"The password in {self._password_file} does not open the backups in "
@@ -322,83 +324,3 @@ class Repository:
             f"restic failed on {self.folder}: {reason}",
             "./pelagos doctor looks at the disk. Older backups are not touched.",
         )
-
-
-@contextmanager
-def _started(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A process that does not outlive this block."""
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
-    with process:
-        try:
-            yield process
-        except BaseException:
-            process.terminate()  # restic takes its lock away
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            raise
-
-
-def _lines(process: subprocess.Popen[str], stall: float) -> Iterator[str]:
-    """Lines of output as they come. Raises ResticError when none comes for long."""
-    lines: queue.Queue[str | None] = queue.Queue(maxsize=1000)
-    assert process.stdout is not None  # noqa: S101 - for the type checker
-    stream = process.stdout
-
-    def read() -> None:
-        with suppress(ValueError):  # closed: the process was ended
-            for line in stream:
-                lines.put(line.strip())
-        lines.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
-    while True:
-        try:
-            line = lines.get(timeout=stall)
-        except queue.Empty:
-            raise ResticError(
-                f"restic has said nothing for {stall:.0f} s and was ended.",
-                "Does the disk with the backups answer?",
-            ) from None
-        if line is None:
-            return
-        if line:
-            yield line
-
-
-def _progress(message: dict[str, Any]) -> str:
-    done, total = message.get("bytes_done", 0), message.get("total_bytes", 0)
-    return (
-        f"{message.get('percent_done', 0):.0%}: {message.get('files_done', 0)} of "
-        f"{message.get('total_files', 0)} files, {done / 2**20:.0f} of {total / 2**20:.0f} MiB"
-    )
-
-
-def _reason(error: Any) -> str:
-    """Why a file was not read: restic writes Go's error as it is."""
-    if isinstance(error, dict):
-        return str(error.get("message") or error.get("Err") or error)
-    return str(error)
-
-
-def _reason_of(text: str) -> str:
-    """The telling line of restic's output."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    fatal = [line.removeprefix("Fatal:").strip() for line in lines if line.startswith("Fatal:")]
-    # a restore goes on after an error, and only counts at its end
-    single = [line.partition("for ")[2] for line in lines if line.startswith("ignoring error for")]
-    return (single[:1] + fatal[:1] or lines[-1:] or ["no reason given"])[0]
-
-
-def _microseconds(moment: str) -> str:
-    """Go writes nanoseconds and leaves out zeros; Python 3.11 wants six digits at most."""
-    return re.sub(r"\.(\d{1,6})\d*", r".\1", moment)

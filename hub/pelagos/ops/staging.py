@@ -17,8 +17,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from pelagos import accounts
-from pelagos.deployment import Deployment, Facts, write_private
+from pelagos.deployment import Deployment, Facts
 from pelagos.errors import PelagosError
+from pelagos.files import write_private
 
 STAGE = "backup-stage"
 MANIFEST = "manifest.json"

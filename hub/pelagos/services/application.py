@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from pelagos.errors import AwayError, PelagosError
+from pelagos.hubconfig.form import TEMPLATES
 from pelagos.settings.models import Site
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class Pages:
         """`folder` holds the service's own `templates` and `static`."""
         self._static = [folder / "static", _HERE / "static"]
         self._environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader([folder / "templates", _HERE / "templates"]),
+            loader=jinja2.FileSystemLoader([folder / "templates", _HERE / "templates", TEMPLATES]),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
@@ -158,7 +159,7 @@ def _add_headers(app: FastAPI, answer: _Answer) -> None:
         else:
             try:
                 response = await call_next(request)
-            except Exception:
+            except Exception:  # whatever it is: a person gets a sentence, the log the rest
                 logger.exception("%s %s failed", request.method, request.url.path)
                 response = answer(request, 500, _WENT_WRONG)
         response.headers.update(HEADERS)

@@ -25,7 +25,8 @@ import httpx
 import requests.exceptions
 
 from pelagos.backends.agent import paths, unheard
-from pelagos.deployment import LABEL, Deployment, default_state, write_private
+from pelagos.deployment import LABEL, Deployment, default_state
+from pelagos.files import write_private
 from pelagos.hubconfig.roles import RECONCILER
 from pelagos.services.base import wait_for_hub
 from pelagos.sockets import unix_client

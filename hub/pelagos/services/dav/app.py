@@ -70,7 +70,7 @@ class App:
         except OSError as error:
             logger.warning("%s %s: %s", *_request(environ), error)
             answer = self._refuse(environ, starting, of_system(error))
-        except Exception:
+        except Exception:  # whatever it is: a client gets a sentence, the log the rest
             logger.exception("%s %s failed", *_request(environ))
             sentence = "The server could not do that; its log says why."
             answer = self._refuse(environ, starting, refuse(500, sentence))
