@@ -11,6 +11,7 @@
   - VaultError: a person's account on a WebDAV server elsewhere can't be kept or read
   - AccountError: a WebDAV server elsewhere does not take an account, or is no such server
   - AwayError: a part of the VRE that a service needs does not answer now
+  - SourceError: a source of the catalogue can't be harvested now
   - RefusedError: a person asked for something the settings don't allow
 
 `str(error)` is one sentence for a person: what happened and why. `mend` says what to do next.
@@ -73,6 +74,10 @@ class VaultError(PelagosError):
 
 class AccountError(PelagosError):
     """A WebDAV server elsewhere does not take an account. Safe to show to its owner."""
+
+
+class SourceError(PelagosError):
+    """A source of the catalogue can't be harvested now: away, refused, or not what it should be."""
 
 
 class AwayError(PelagosError):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -56,6 +56,8 @@ def _type(annotation: Any, metadata: list[Any] | None = None) -> str:
         return f"list of {_type(get_args(annotation)[0])}"
     if origin in (Union, UnionType):
         return " or ".join(_type(inner) for inner in get_args(annotation))
+    if origin is Literal:
+        return " or ".join(f"`{_plain(value)}`" for value in get_args(annotation))
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return "one of " + ", ".join(f"`{member.value}`" for member in annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -78,7 +80,12 @@ def _default(field: FieldInfo) -> str:
         return f"`{format_bytes(value)}`"
     if kind == "duration":
         return f"`{format_seconds(value)}`"
-    return f"`{value.value if isinstance(value, Enum) else json.dumps(value)}`"
+    return f"`{_plain(value) if isinstance(value, Enum) else json.dumps(value)}`"
+
+
+def _plain(value: Any) -> str:
+    """A value of a Literal as it would stand in the file."""
+    return str(value.value) if isinstance(value, Enum) else str(value) or '""'
 
 
 def _section(model: type[BaseModel], title: str) -> Iterator[str]:

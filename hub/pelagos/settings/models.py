@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from pelagos.settings.sources import CatalogueScope, CatalogueSettings
 from pelagos.units import Bytes, Seconds
 
 MAX_CORES = 8.0
@@ -103,6 +104,9 @@ class VirtualLab(Model):
             "Members may write to the virtual lab's shared folder of the workspace; if false only "
             "its managers may, and members read."
         ),
+    )
+    catalogue: CatalogueScope = Field(
+        CatalogueScope(), description="What its people see of the catalogue."
     )
 
 
@@ -303,6 +307,7 @@ class Settings(Model):
     servers: Servers = Field(Servers(), description="The life of people's servers.")
     network: Network = Field(Network(), description="What people's servers may reach.")
     storage: Storage = Field(Storage(), description="Where people's files are.")
+    catalogue: CatalogueSettings = Field(CatalogueSettings(), description="What can be searched.")
     backend: BackendKind = Field(
         BackendKind.AUTO,
         description=(

@@ -1,0 +1,1 @@
+"""Connectors: one small class per protocol, each in its own module."""

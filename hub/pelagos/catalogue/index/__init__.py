@@ -1,0 +1,1 @@
+"""The index: a SQLite file with collections and granules, searched while it is written."""
