@@ -92,11 +92,11 @@ class CswConnector(Connector[CswSource]):
     def _since(self, now: datetime) -> datetime | None:
         """From when on changes are enough; None: everything has to be listed."""
         try:
-            full = datetime.fromisoformat(self.memory["full"])
-            since = datetime.fromisoformat(self.memory["since"])
-        except (KeyError, TypeError, ValueError):
+            full = datetime.fromisoformat(self.memory["full"]).astimezone(UTC)
+            since = datetime.fromisoformat(self.memory["since"]).astimezone(UTC)
+        except (KeyError, OverflowError, TypeError, ValueError):
             return None
-        return since - _MARGIN if full <= now < full + _FULL_EVERY else None
+        return since - _MARGIN if now - _FULL_EVERY < full <= now else None
 
     def _changes(
         self, first: etree._Element, since: datetime
@@ -134,10 +134,10 @@ class CswConnector(Connector[CswSource]):
                 break
             # some say the same place again: then it goes on by what was counted
             start = following if following > start else start + len(records)
-            if start > min(progress.matched, self.source.record_limit):
+            if start > progress.matched or progress.count >= self.source.record_limit:
                 break
             results = self._page(start, since)
-        if progress.count < progress.matched * _COMPLETE and start <= self.source.record_limit:
+        if progress.count < min(progress.matched * _COMPLETE, self.source.record_limit):
             raise NoRecordsError(
                 f"{self.source.url}: the listing ended after {progress.count} of "
                 f"{progress.matched} records; nothing of this run is kept."
@@ -219,4 +219,4 @@ def get_records(start: int, words: str = "", since: datetime | None = None) -> b
 
 def _number(results: etree._Element, name: str) -> int:
     text = results.get(name, "").strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
