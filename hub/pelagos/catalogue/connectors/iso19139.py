@@ -45,6 +45,7 @@ _ANCHOR = "{http://www.isotc211.org/2005/gmx}Anchor"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _STRING = f"{_GCO}CharacterString"
 _SDN = "{http://www.seadatanet.org}"
+_SIDES = ("westBoundLongitude", "southBoundLatitude", "eastBoundLongitude", "northBoundLatitude")
 _BOXES = 100
 _PARTIES = 300
 _ROLES = {
@@ -286,19 +287,12 @@ def _providers(element: etree._Element) -> tuple[Provider, ...]:
 def _boxes(identification: etree._Element) -> tuple[Box, ...]:
     boxes: dict[Box, None] = {}
     for box in identification.iterfind("{*}extent//{*}EX_GeographicBoundingBox"):
-        sides = (f"{side}Bound{axis}" for side, axis in _SIDES)
-        boxes[parse_box(*(_text(box.find(f"{{*}}{side}")) for side in sides))] = None
+        west, south, east, north = (_text(box.find(f"{{*}}{side}")) for side in _SIDES)
+        if west or south or east or north:  # some leave all of a template empty
+            boxes[parse_box(west, south, east, north)] = None
         if len(boxes) > _BOXES:
             raise RecordError(f"box: more than {_BOXES} boxes")
     return tuple(boxes)
-
-
-_SIDES = (
-    ("west", "Longitude"),
-    ("south", "Latitude"),
-    ("east", "Longitude"),
-    ("north", "Latitude"),
-)
 
 
 def _interval(identification: etree._Element) -> Interval | None:
