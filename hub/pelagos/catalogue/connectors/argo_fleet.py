@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from pelagos.catalogue.connectors import places, rest
+from pelagos.catalogue.connectors import rest
 from pelagos.catalogue.connectors.base import Connector
 from pelagos.catalogue.fetch import FetchError
+from pelagos.catalogue.geometry import hull
 from pelagos.catalogue.markup import plain_text
 from pelagos.catalogue.records import (
     TITLE_LIMIT,
@@ -29,7 +31,7 @@ from pelagos.catalogue.records import (
     Unchanged,
 )
 from pelagos.catalogue.rights import licence
-from pelagos.catalogue.values import parse_moment
+from pelagos.catalogue.values import parse_moment, parse_point
 from pelagos.settings.sources import ArgoFleetSource, SourceKind
 
 _WMO = re.compile(r"\d{5,7}", re.ASCII)
@@ -80,7 +82,8 @@ class ArgoFleetConnector(Connector[ArgoFleetSource]):
     ) -> Iterator[GranuleRecord | Rejected | Unchanged]:
         """All floats."""
         paging = rest.Paging(self.source.name)
-        codes = rest.listed(self.fetch.get(self._address("platformCodes")))
+        address = self._address("platformCodes")
+        codes = rest.listed(address, self.fetch.get(address).json())
         for position, code in enumerate(codes, start=1):
             try:
                 wmo = rest.text({"code": code}, "code")
@@ -97,9 +100,7 @@ class ArgoFleetConnector(Connector[ArgoFleetSource]):
 
     def _description(self, wmo: str) -> Any:
         try:
-            return self.fetch.get(
-                self._address(f"floats/{wmo}"), limit=_DESCRIPTION_LIMIT
-            ).json()
+            return self.fetch.get(self._address(f"floats/{wmo}"), limit=_DESCRIPTION_LIMIT).json()
         except FetchError as error:
             if error.status >= 500 or error.again:  # the service, not this float
                 raise
@@ -109,16 +110,14 @@ class ArgoFleetConnector(Connector[ArgoFleetSource]):
         if rest.text(record, "wmo") != wmo:
             raise RecordError(f"wmo: {rest.text(record, 'wmo')[:20]!r} was given for {wmo}")
         track = _track(record)
-        around = places.Around()
-        for _, east, north in track:
-            around.point(east, north)
+        fixes = [parse_point(east, north) for _, east, north in track]
         times = [time for time, _, _ in track if time is not None]
         kind = plain_text(rest.text(record, "platform", "type"), 100)
         projects = tuple(map(plain_text, rest.texts(record, "projects")))
         return GranuleRecord(
             id=wmo,
             title=" ".join(filter(None, ("Argo float", wmo, kind, *projects)))[:TITLE_LIMIT],
-            box=next(iter(around.boxes()), None),
+            box=hull(fixes) if fixes else None,
             geometry=_line(track),
             start=min(times, default=None),
             end=max(times, default=None),
@@ -147,21 +146,26 @@ class ArgoFleetConnector(Connector[ArgoFleetSource]):
 
 
 _NETCDF = "application/x-netcdf"
-Fix = tuple[Any, float, float]  # time or None, longitude, latitude
+_BAD = (4.0, 9.0)  # Argo reference table 2: bad, missing
+Fix = tuple[datetime | None, float, float]  # time, longitude, latitude
 
 
 def _track(record: rest.Record) -> list[Fix]:
     """Where it was launched and where its cycles ended. Zero is a longitude, null is none."""
-    found: list[Fix] = []
     launch = rest.at(record, "deployment")
-    for place, key in [(launch, "launchDate")] + [
-        (cycle, "startDate") for cycle in rest.entries(record, "cycles")
-    ]:
-        east, north = rest.number(place, "lon"), rest.number(place, "lat")
-        if east is not None and north is not None:
-            found.append((parse_moment(rest.text(place, key), key), east, north))
-    found.sort(key=lambda fix: (fix[0] is None, fix[0] or 0))
-    return found
+    found = [_fix(launch, "launchDate", "qc", "qc")]
+    for cycle in rest.entries(record, "cycles"):
+        found.append(_fix(cycle, "startDate", "positionQc", "dateQc"))
+    fixes = [fix for fix in found if fix is not None]
+    return sorted(fixes, key=lambda fix: fix[0] or datetime.max.replace(tzinfo=UTC))
+
+
+def _fix(place: Any, time: str, place_flag: str, time_flag: str) -> Fix | None:
+    east, north = rest.number(place, "lon"), rest.number(place, "lat")
+    if east is None or north is None or rest.number(place, place_flag) in _BAD:
+        return None
+    good = rest.number(place, time_flag) not in _BAD
+    return parse_moment(rest.text(place, time), time) if good else None, east, north
 
 
 def _line(track: list[Fix]) -> dict[str, Any] | None:
@@ -184,16 +188,19 @@ def _depth(record: rest.Record, track: list[Fix]) -> tuple[float, float] | None:
 
 
 def depth_of(pressure: float, latitude: float) -> float:
-    """Metres below the surface at a pressure in decibar (UNESCO technical papers 44, 1983, p. 28)."""
+    """Metres below the surface at a pressure in decibar (UNESCO technical papers 44, 1983)."""
     sine = math.sin(math.radians(latitude)) ** 2
     gravity = 9.780318 * (1 + (5.2788e-3 + 2.36e-5 * sine) * sine) + 1.092e-6 * pressure
-    column = (((-1.82e-15 * pressure + 2.279e-10) * pressure - 2.2512e-5) * pressure + 9.72659)
+    column = ((-1.82e-15 * pressure + 2.279e-10) * pressure - 2.2512e-5) * pressure + 9.72659
     return column * pressure / gravity
 
 
 def _instruments(record: rest.Record, kind: str) -> tuple[str, ...]:
-    models = [plain_text(rest.text(sensor, "model"), 200) for sensor in rest.entries(record, "sensors")]
-    return tuple(dict.fromkeys(filter(None, (kind, *models))))
+    models = [
+        plain_text(rest.text(sensor, "model"), 200) for sensor in rest.entries(record, "sensors")
+    ]
+    names = (name for name in (kind, *models) if name and name.upper() != "UNKNOWN")
+    return tuple(dict.fromkeys(names))
 
 
 def _words(record: rest.Record) -> Iterator[str]:

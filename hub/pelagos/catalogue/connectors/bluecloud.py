@@ -13,7 +13,9 @@ from typing import ClassVar
 from pelagos.catalogue.connectors import rest
 from pelagos.catalogue.connectors.base import Connector
 from pelagos.catalogue.fetch import FetchError
+from pelagos.catalogue.markup import plain_text
 from pelagos.catalogue.records import (
+    TITLE_LIMIT,
     Box,
     CollectionRecord,
     GranuleRecord,
@@ -24,6 +26,8 @@ from pelagos.catalogue.records import (
     Rejected,
     Unchanged,
 )
+from pelagos.catalogue.rights import licence
+from pelagos.catalogue.values import parse_box, parse_interval, parse_moment
 from pelagos.settings.sources import BlueCloudSource, SourceKind
 
 _SIDES = ("West", "South", "East", "North")
@@ -37,7 +41,7 @@ class BlueCloudConnector(Connector[BlueCloudSource]):
     def collections(self) -> Iterator[CollectionRecord | Rejected | Unchanged]:
         """All records that the list leads to."""
         paging = rest.Paging(self.source.name)
-        addresses = rest.listed(self.fetch.get(self.source.url), "urls")
+        addresses = rest.listed(self.source.url, self.fetch.get(self.source.url).json(), "urls")
         for position, address in enumerate(addresses, start=1):
             name = address[:200] if isinstance(address, str) else f"address {position}"
             try:
@@ -61,32 +65,32 @@ class BlueCloudConnector(Connector[BlueCloudSource]):
         return iter(())
 
     def _collection(self, record: rest.Record) -> CollectionRecord:
-        licence, licence_text = common.licence("", self.source.licence)
+        spdx, licence_text = licence((), self.source.licence)
         page = rest.web(rest.text(record, "OnlineResourceUrl"))
-        source = common.plain(rest.text(record, "Source"))
-        names = [*map(common.plain, rest.texts(record, "Organisations"))]
+        source = plain_text(rest.text(record, "Source"))
+        names = [*map(plain_text, rest.texts(record, "Organisations"))]
         providers = [Provider(name, ("producer",)) for name in names]
         if source and source not in names:
             providers.append(Provider(source, ("host",)))
         return CollectionRecord(
             id=rest.text(record, "Identifier"),
-            title=common.title(rest.text(record, "Title")),
-            description=common.plain(rest.text(record, "Abstract")),
-            licence=licence,
+            title=plain_text(rest.text(record, "Title"), TITLE_LIMIT),
+            description=plain_text(rest.text(record, "Abstract")),
+            licence=spdx,
             licence_text=licence_text,
             providers=tuple(providers),
-            keywords=tuple(map(common.plain, rest.texts(record, "Keywords"))),
+            keywords=tuple(map(plain_text, rest.texts(record, "Keywords"))),
             parameters=tuple(
-                Parameter(common.plain(name)) for name in rest.texts(record, "Parameters")
+                Parameter(plain_text(name)) for name in rest.texts(record, "Parameters")
             ),
-            platforms=tuple(map(common.plain, rest.texts(record, "Platforms"))),
-            instruments=tuple(map(common.plain, rest.texts(record, "Instruments"))),
+            platforms=tuple(map(plain_text, rest.texts(record, "Platforms"))),
+            instruments=tuple(map(plain_text, rest.texts(record, "Instruments"))),
             boxes=_boxes(record),
-            interval=common.interval(
+            interval=parse_interval(
                 rest.text(record, "Temporal_Extent_Begin"), rest.text(record, "Temporal_Extent_End")
             ),
             links=(Link("about", page, "text/html", "In Blue-Cloud"),) if page else (),
-            updated=common.moment(rest.text(record, "Last_Update")),
+            updated=parse_moment(rest.text(record, "Last_Update"), "Last_Update"),
             searchable=False,
         )
 
@@ -103,4 +107,4 @@ def _boxes(record: rest.Record) -> tuple[Box, ...]:
         if sides != [None] * 4:
             raise RecordError("Bounding_Box: one of its sides is missing")
         return ()
-    return (Box(west, south, east, north),)
+    return (parse_box(west, south, east, north, "Bounding_Box"),)

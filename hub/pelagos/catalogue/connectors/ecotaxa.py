@@ -26,8 +26,11 @@ from typing import Any, ClassVar
 
 from pelagos.catalogue.connectors import rest
 from pelagos.catalogue.connectors.base import Connector
-from pelagos.catalogue.fetch import Answer, FetchError
+from pelagos.catalogue.fetch import FetchError
+from pelagos.catalogue.geometry import hull
+from pelagos.catalogue.markup import plain_text
 from pelagos.catalogue.records import (
+    TITLE_LIMIT,
     Access,
     Asset,
     Box,
@@ -39,6 +42,8 @@ from pelagos.catalogue.records import (
     Rejected,
     Unchanged,
 )
+from pelagos.catalogue.rights import licence
+from pelagos.catalogue.values import parse_moment, parse_point
 from pelagos.settings.sources import EcotaxaSource, SourceKind
 
 _PAGE = 100  # projects in one answer
@@ -66,7 +71,7 @@ class EcotaxaConnector(Connector[EcotaxaSource]):
                     "window_size": str(_PAGE),
                 },
             )
-            found = rest.listed(answer)
+            found = rest.listed(answer.url, answer.json())
             for position, record in enumerate(found, start=paging.read + 1):
                 yield self._project(record, position, paging)
             paging.page(len(found))
@@ -93,10 +98,10 @@ class EcotaxaConnector(Connector[EcotaxaSource]):
 
     def _samples(self, project: str) -> list[Any]:
         if self._latest[0] != project:
-            answer: Answer = self.fetch.get(
+            answer = self.fetch.get(
                 self._address("samples/search"), params={"project_ids": project, "id_pattern": "*"}
             )
-            self._latest = (project, rest.listed(answer))
+            self._latest = (project, rest.listed(answer.url, answer.json()))
         return self._latest[1]
 
     def _project(
@@ -113,16 +118,16 @@ class EcotaxaConnector(Connector[EcotaxaSource]):
             return Rejected(rest.which(record, "projid", position), str(error))
 
     def _collection(self, record: rest.Record, identifier: str) -> CollectionRecord:
-        licence, licence_text = common.licence(rest.text(record, "license"), self.source.licence)
-        instrument = common.plain(rest.text(record, "instrument"))
+        spdx, licence_text = licence((rest.text(record, "license"),), self.source.licence)
+        instrument = plain_text(rest.text(record, "instrument"))
         term = rest.web(rest.text(record, "instrument_url"))
         objects = rest.count(record, "objcount")
         assets = () if objects == 0 else (self._export("all", identifier, {}, "All objects"),)
         return CollectionRecord(
             id=identifier,
-            title=common.title(rest.text(record, "title")),
-            description=common.plain(rest.text(record, "comments")),
-            licence=licence,
+            title=plain_text(rest.text(record, "title"), TITLE_LIMIT),
+            description=plain_text(rest.text(record, "comments")),
+            licence=spdx,
             licence_text=licence_text,
             providers=_providers(record),
             instruments=(instrument,) if instrument and instrument != "?" else (),
@@ -146,23 +151,25 @@ class EcotaxaConnector(Connector[EcotaxaSource]):
             except RecordError:
                 continue  # reported as a granule
             if place is not None:
-                places.append((place.west, place.south))
-        return common.around(places)
+                places.append(place)
+        return (hull(places),) if places else ()
 
     def _sample(
         self, sample: rest.Record, identifier: str, collection: CollectionRecord
     ) -> GranuleRecord:
-        name = common.plain(rest.text(sample, "orig_id"))
+        name = plain_text(rest.text(sample, "orig_id"))
         free = _free_columns(sample)
         moment = _moment(free.get("sampledatetime", ""))
         return GranuleRecord(
             id=identifier,
-            title=common.title(name or f"Sample {identifier}"),
+            title=plain_text(name or f"Sample {identifier}", TITLE_LIMIT),
             box=_place(sample),
             start=moment,
             end=moment,
-            platform=common.plain(free.get("ship", ""))[:200],
-            words=tuple(filter(None, (common.plain(free.get(k, "")) for k in ("cruise", "stationid")))),
+            platform=plain_text(free.get("ship", ""), 200),
+            words=tuple(
+                filter(None, (plain_text(free.get(k, "")) for k in ("cruise", "stationid")))
+            ),
             assets=(self._export("export", collection.id, {"samples": identifier}, "Its objects"),),
             properties={"ecotaxa:project": collection.id},
         )
@@ -217,23 +224,25 @@ class EcotaxaConnector(Connector[EcotaxaSource]):
 def _providers(record: rest.Record) -> tuple[Provider, ...]:
     """The organisations of its contact and managers; people's names and addresses stay there."""
     people = [rest.at(record, "contact") or {}, *rest.entries(record, "managers")]
-    names = (common.plain(rest.text(person, "organisation")) for person in people)
+    names = (plain_text(rest.text(person, "organisation")) for person in people)
     return tuple(Provider(name, ("producer",)) for name in dict.fromkeys(filter(None, names)))
 
 
 def _place(sample: Any) -> Box | None:
     east, north = rest.number(sample, "longitude"), rest.number(sample, "latitude")
-    return None if east is None or north is None else Box(east, north, east, north)
+    return None if east is None or north is None else parse_point(east, north)
 
 
 def _free_columns(sample: rest.Record) -> dict[str, str]:
     """A project's own columns of samples. Some answers have a column's code for a value."""
     columns = rest.at(sample, "free_columns")
-    found = {key: rest.text(columns, key) for key in ("sampledatetime", "ship", "cruise", "stationid")}
+    found = {
+        key: rest.text(columns, key) for key in ("sampledatetime", "ship", "cruise", "stationid")
+    }
     return {key: value for key, value in found.items() if not _COLUMN_CODE.fullmatch(value)}
 
 
 def _moment(text: str) -> Any:
     """A time as instruments write it: 20200205-111218, UTC."""
     found = _MOMENT.fullmatch(text)
-    return common.moment("{}-{}-{}T{}:{}:{}Z".format(*found.groups())) if found else None
+    return parse_moment("{}{}{}T{}{}{}Z".format(*found.groups())) if found else None

@@ -21,7 +21,9 @@ from urllib.parse import urlencode
 
 from pelagos.catalogue.connectors import rest
 from pelagos.catalogue.connectors.base import Connector
+from pelagos.catalogue.markup import plain_text
 from pelagos.catalogue.records import (
+    TITLE_LIMIT,
     Asset,
     Box,
     CollectionRecord,
@@ -31,6 +33,8 @@ from pelagos.catalogue.records import (
     Rejected,
     Unchanged,
 )
+from pelagos.catalogue.rights import licence
+from pelagos.catalogue.values import parse_interval, parse_moment, parse_point
 from pelagos.errors import SourceError
 from pelagos.settings.sources import EnaSource, SourceKind
 
@@ -39,7 +43,7 @@ _LINE_LIMIT = 2**20  # bytes of a run's line
 _MOST_FILES = 1000  # of one run
 _ACCESSION = re.compile(r"[A-Z]{3,6}[0-9]{1,12}", re.ASCII)
 _PLACE = re.compile(r"[A-Za-z0-9.-]+\.[A-Za-z]{2,}(?::\d+)?/[^\s\"'<>\\^`{|}]+", re.ASCII)
-_DEPTH = re.compile(r"(\d{1,5}(?:\.\d+)?)(?:\s*(?:-|to|–)\s*(\d{1,5}(?:\.\d+)?))?\s*m?", re.ASCII)
+_DEPTH = re.compile(r"(\d{1,5}(?:\.\d+)?)(?:\s*(?:-|to)\s*(\d{1,5}(?:\.\d+)?))?\s*m?", re.ASCII)
 _RUN = (
     "run_accession",
     "sample_accession",
@@ -116,7 +120,7 @@ class EnaConnector(Connector[EnaSource]):
                 "offset": str(offset),
             },
         )
-        return rest.listed(answer) if answer.content.strip() else []
+        return rest.listed(answer.url, answer.json()) if answer.content.strip() else []
 
     def _study(
         self, record: Any, position: int, paging: rest.Paging
@@ -132,20 +136,22 @@ class EnaConnector(Connector[EnaSource]):
             return Rejected(rest.which(record, "study_accession", position), str(error))
 
     def _collection(self, record: rest.Record, identifier: str) -> CollectionRecord:
-        licence, licence_text = common.licence("", self.source.licence)
-        center = common.plain(rest.text(record, "center_name"))
+        spdx, licence_text = licence((), self.source.licence)
+        center = plain_text(rest.text(record, "center_name"))
         description = rest.text(record, "study_description") or rest.text(record, "description")
         titles = (rest.text(record, key) for key in ("study_title", "study_name", "study_alias"))
         words = [rest.text(record, key) for key in ("scientific_name", "keywords", "tag")]
         return CollectionRecord(
             id=identifier,
-            title=common.title(next(filter(None, titles), identifier)),
-            description=common.plain(description),
-            licence=licence,
+            title=plain_text(next(filter(None, titles), identifier), TITLE_LIMIT),
+            description=plain_text(description),
+            licence=spdx,
             licence_text=licence_text,
             providers=(Provider(center, ("producer",)),) if center else (),
-            keywords=tuple(dict.fromkeys(filter(None, map(common.plain, ";".join(words).split(";"))))),
-            updated=common.moment(rest.text(record, "last_updated")),
+            keywords=tuple(
+                dict.fromkeys(filter(None, map(plain_text, ";".join(words).split(";"))))
+            ),
+            updated=parse_moment(rest.text(record, "last_updated"), "last_updated"),
         )
 
     def _run(
@@ -164,9 +170,7 @@ class EnaConnector(Connector[EnaSource]):
             return Rejected(rest.which(row, "run_accession", number), str(error))
 
 
-def _rows(
-    pieces: Iterator[bytes], address: str
-) -> Iterator[dict[str, str] | RecordError]:
+def _rows(pieces: Iterator[bytes], address: str) -> Iterator[dict[str, str] | RecordError]:
     """The runs of a report. Raises SourceError if it is none."""
     header: list[str] | None = None
     for line in _lines(pieces, address):
@@ -197,7 +201,7 @@ def _lines(pieces: Iterator[bytes], address: str) -> Iterator[bytes]:
         yield from (line.rstrip(b"\r") for line in lines if line.strip())
         if len(rest_of_line) > _LINE_LIMIT:
             raise SourceError(
-                f"{address.split('?')[0]}: a line of its report is longer than {_LINE_LIMIT} bytes.",
+                f"{address.split('?')[0]}: a line is longer than {_LINE_LIMIT} bytes.",
                 "Check the source's `url`.",
             )
     if rest_of_line.strip():
@@ -211,16 +215,16 @@ def _granule(row: dict[str, str], identifier: str) -> GranuleRecord:
              "library_strategy", "library_source", "sample_accession")  # fmt: skip
     return GranuleRecord(
         id=identifier,
-        title=common.title(row["sample_title"] or row["experiment_title"] or identifier),
+        title=plain_text(row["sample_title"] or row["experiment_title"] or identifier, TITLE_LIMIT),
         box=_place(row),
         start=start,
         end=end,
         depth=_depth(row["depth"]),
-        platform=common.plain(row["sampling_platform"])[:200],
-        instruments=(common.plain(model),) if model else (),
-        words=tuple(dict.fromkeys(common.plain(row[key]) for key in words if row[key])),
+        platform=plain_text(row["sampling_platform"], 200),
+        instruments=(plain_text(model),) if model else (),
+        words=tuple(dict.fromkeys(plain_text(row[key]) for key in words if row[key])),
         assets=tuple(_files(row)),
-        updated=common.moment(row["last_updated"]),
+        updated=parse_moment(row["last_updated"], "last_updated"),
         properties={
             f"ena:{key}": row[key]
             for key in ("sample_accession", "library_strategy", "library_source", "library_layout")
@@ -239,8 +243,8 @@ def _files(row: dict[str, str]) -> Iterator[Asset]:
         raise RecordError(f"{group}_ftp: {len(places)} files, the most is {_MOST_FILES}")
     sizes, sums = (_beside(row, f"{group}_{what}", len(places)) for what in ("bytes", "md5"))
     keys: set[str] = set()
-    for place, size, digest in zip(places, sizes, sums, strict=True):
-        place = place.removeprefix("ftp://").removeprefix("https://")
+    for said, size, digest in zip(places, sizes, sums, strict=True):
+        place = said.removeprefix("ftp://").removeprefix("https://")
         if not _PLACE.fullmatch(place):
             raise RecordError(f"{group}_ftp: {place[:80]!r} is no address")
         name = place.rsplit("/", 1)[-1]
@@ -266,7 +270,7 @@ def _beside(row: dict[str, str], key: str, files: int) -> list[str]:
 
 def _place(row: dict[str, str]) -> Box | None:
     east, north = rest.number(row, "lon"), rest.number(row, "lat")
-    return None if east is None or north is None else Box(east, north, east, north)
+    return None if east is None or north is None else parse_point(east, north)
 
 
 def _depth(text: str) -> tuple[float, float] | None:
@@ -282,6 +286,7 @@ def _depth(text: str) -> tuple[float, float] | None:
 def _time(text: str) -> tuple[datetime | None, datetime | None]:
     """A day, month, year or time, or two of them around a `/`; `missing` is no time."""
     first, slash, last = text.partition("/")
-    start = common.period(first)
-    end = common.period(last) if slash else start
-    return (start.start if start else None), (end.end if end else None)
+    if not any(char.isdigit() for char in text):
+        return None, None
+    interval = parse_interval(first, last if slash else first, "collection_date")
+    return (interval.start, interval.end) if interval else (None, None)

@@ -12,18 +12,21 @@ the address that sets the cookie which stands for that (`accept`), and the terms
 
 from __future__ import annotations
 
-import base64
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 from pelagos.catalogue.connectors import icos_object, rest
 from pelagos.catalogue.connectors.base import Connector
 from pelagos.catalogue.fetch import FetchError
+from pelagos.catalogue.geometry import hull
+from pelagos.catalogue.markup import plain_text
 from pelagos.catalogue.records import (
+    TITLE_LIMIT,
     Box,
     CollectionRecord,
     GranuleRecord,
@@ -33,9 +36,12 @@ from pelagos.catalogue.records import (
     Rejected,
     Unchanged,
 )
+from pelagos.catalogue.rights import licence
+from pelagos.catalogue.values import parse_interval, parse_moment
 from pelagos.settings.sources import IcosSource, SourceKind
 
-_PAGE = 1000
+_PAGE = 1000  # rows in one answer
+_MOST_BOXES = 1000  # that are held to find the box around them
 _DESCRIPTION_LIMIT = 16 * 2**20  # bytes: a ship's track is long
 _AGAIN = 1  # raised when records are made in another way: what is remembered doesn't count then
 
@@ -52,7 +58,8 @@ _SPECIFICATIONS = """select distinct ?spec ?label where {{
     ?spec cpmeta:hasAssociatedProject/cpmeta:hasHideFromSearchPolicy "true"^^xsd:boolean
   }}
 }} order by ?spec"""
-_OF = """{{ ?spec cpmeta:hasAssociatedProject <{iri}> }} UNION {{ ?spec cpmeta:hasDataTheme <{iri}> }}"""
+_OF = """{{ ?spec cpmeta:hasAssociatedProject <{iri}> }}
+  UNION {{ ?spec cpmeta:hasDataTheme <{iri}> }}"""
 _OBJECTS = """select ?dobj ?fileName ?submTime ?timeStart ?timeEnd ?lat ?lon ?coverage where {{
   ?dobj cpmeta:hasObjectSpec <{spec}> ;
     cpmeta:hasSizeInBytes ?size ;
@@ -122,12 +129,12 @@ class IcosConnector(Connector[IcosSource]):
                     "Accept": "application/sparql-results+json",
                 },
             )
-            found = rest.listed(answer, "results", "bindings")
+            found = rest.listed(answer.url, answer.json(), "results", "bindings")
             for binding in found:
                 try:
                     row = {name: rest.text(binding, name, "value") for name in binding}
                 except (RecordError, TypeError) as error:
-                    raise rest.strange(answer, str(error)) from error
+                    raise rest.strange(answer.url, str(error)) from error
                 if paging.new(row.get(key, "")):
                     yield row
             paging.page(len(found))
@@ -157,24 +164,22 @@ class IcosConnector(Connector[IcosSource]):
         self, identifier: str, spec: str, label: str, summary: _Summary
     ) -> CollectionRecord:
         example = icos_object.Example({})
-        try:
+        with contextlib.suppress(RecordError):  # it is reported as a granule
             example = icos_object.Example(self._description(summary.first))
-        except RecordError:
-            pass  # it is reported as a granule
-        licence, licence_text = common.licence(example.licence, self.source.licence)
+        spdx, licence_text = licence((example.licence,), self.source.licence)
         return CollectionRecord(
             id=identifier,
-            title=common.title(label or identifier),
+            title=plain_text(label or identifier, TITLE_LIMIT),
             description=example.about,
-            licence=licence,
+            licence=spdx,
             licence_text=licence_text,
             providers=example.providers,
             keywords=example.keywords,
             parameters=example.parameters,
-            boxes=common.around(summary.places),
+            boxes=(hull(summary.boxes),) if summary.boxes else (),
             interval=summary.interval,
             links=(Link("about", spec, title=label),),
-            updated=common.moment(summary.last),
+            updated=parse_moment(summary.last),
             extra={"icos:specification": spec},
         )
 
@@ -188,8 +193,7 @@ class _Summary:
     last: str = ""
     start: datetime | None = None
     end: datetime | None = None
-    west: Box | None = None
-    places: list[tuple[float, float]] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
     _hash: Any = field(default_factory=hashlib.sha256)
 
     def add(self, row: Row) -> None:
@@ -198,10 +202,18 @@ class _Summary:
         self.first = self.first or row
         self.last = max(self.last, row.get("submTime", ""))
         self._hash.update(f"{row.get('dobj')} {row.get('submTime')}\n".encode())
-        start, end = (common.moment(row.get(key, "")) for key in ("timeStart", "timeEnd"))
-        self.start = min(filter(None, (self.start, start)), default=None)
-        self.end = max(filter(None, (self.end, end)), default=None)
-        self.places = common.corners(self.places + icos_object.places(row))
+        try:
+            interval = parse_interval(row.get("timeStart"), row.get("timeEnd"))
+        except RecordError:  # reported as a granule
+            interval = None
+        if interval is not None:
+            self.start = min(filter(None, (self.start, interval.start)), default=None)
+            self.end = max(filter(None, (self.end, interval.end)), default=None)
+        box = icos_object.listed_box(row)
+        if box is not None:
+            self.boxes.append(box)
+        if len(self.boxes) > _MOST_BOXES:
+            self.boxes = [hull(self.boxes)]
 
     @property
     def digest(self) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urljoin
 
 from pelagos.catalogue.connectors import rest
+from pelagos.catalogue.connectors.places import geojson_box
+from pelagos.catalogue.markup import plain_text
 from pelagos.catalogue.records import (
+    TITLE_LIMIT,
     Asset,
     Box,
     GranuleRecord,
@@ -17,41 +22,46 @@ from pelagos.catalogue.records import (
     Provider,
     RecordError,
 )
+from pelagos.catalogue.rights import find_doi, licence
+from pelagos.catalogue.values import parse_interval, parse_moment, parse_point
 
 _ID = 24  # characters of the hash that an object is addressed by
 _TYPES = {"csv": "text/csv", "zip": "application/zip", "nc": "application/x-netcdf"}
-_MOST_POSITIONS = 10_000  # of a geometry that is kept beside its box
+_LINES = frozenset({"LineString", "MultiLineString", "MultiPoint", "Polygon"})
+_GEOMETRY_LIMIT = 100_000  # characters of one that is kept beside its box
+_INTERVALS = (
+    ("specificInfo", "acquisition", "interval"),  # of a station
+    ("specificInfo", "temporal", "interval"),  # of an area
+)
 
 
 class Example:
     """What one object tells of its specification."""
 
     def __init__(self, record: rest.Record) -> None:
+        specification = rest.at(record, "specification")
         keywords = [
-            *rest.texts(record, "specification", "keywords"),
-            *rest.texts(record, "specification", "project", "keywords"),
-            rest.text(record, "specification", "theme", "self", "label"),
+            *rest.texts(specification, "keywords"),
+            *rest.texts(specification, "project", "keywords"),
+            rest.text(specification, "theme", "self", "label"),
         ]
-        self.licence = licence(record)
+        comments = [
+            *rest.texts(specification, "self", "comments"),
+            *rest.texts(specification, "format", "comments"),
+        ]
+        self.licence = terms(record)
         self.parameters = parameters(record)
-        self.keywords = tuple(dict.fromkeys(filter(None, map(common.plain, keywords))))
+        self.keywords = tuple(dict.fromkeys(filter(None, map(plain_text, keywords))))
+        self.about = "\n".join(filter(None, map(plain_text, comments)))
         self.providers = tuple(_providers(record))
-        self.about = "\n".join(
-            filter(
-                None,
-                (
-                    *(common.plain(c) for c in rest.texts(record, "specification", "self", "comments")),
-                    *(common.plain(c) for c in rest.texts(record, "specification", "format", "comments")),
-                ),
-            )
-        )
 
 
 def granule(record: rest.Record, identifier: str) -> GranuleRecord:
     """An object. Raises RecordError."""
-    interval = common.interval(*_times(record))
-    box, geometry = _where(rest.at(record, "coverageGeo"))
+    start, end = _times(record)
     station = rest.at(record, "specificInfo", "acquisition", "station")
+    coverage = rest.at(record, "coverageGeo")
+    title = rest.text(record, "references", "title") or rest.text(record, "fileName")
     words = (
         rest.text(record, "fileName"),
         rest.text(record, "specification", "self", "label"),
@@ -61,72 +71,138 @@ def granule(record: rest.Record, identifier: str) -> GranuleRecord:
     )
     return GranuleRecord(
         id=identifier,
-        title=common.title(rest.text(record, "references", "title") or rest.text(record, "fileName")),
-        box=box,
-        geometry=geometry,
-        start=interval.start if interval else None,
-        end=interval.end if interval else None,
-        platform=common.plain(rest.text(station, "org", "name"))[:200],
+        title=plain_text(title, TITLE_LIMIT),
+        box=geojson_box(coverage, "coverageGeo"),
+        geometry=_geometry(coverage),
+        start=start,
+        end=end,
+        platform=plain_text(rest.text(station, "org", "name"), 200),
         instruments=tuple(_instruments(record)),
         parameters=parameters(record),
-        words=tuple(dict.fromkeys(filter(None, map(common.plain, words)))),
+        words=tuple(dict.fromkeys(filter(None, map(plain_text, words)))),
         assets=(_asset(record, identifier),),
         links=tuple(_links(record)),
-        updated=common.moment(rest.text(record, "submission", "stop")),
+        updated=parse_moment(rest.text(record, "submission", "stop"), "submission.stop"),
         properties=_properties(record),
     )
 
 
-def licence(record: rest.Record) -> str:
-    """The address of the licence; that of the one it builds on, if it is one of its own."""
-    terms = ("references", "licence")
-    return rest.text(record, *terms, "baseLicence") or rest.text(record, *terms, "url")
+def terms(record: rest.Record) -> str:
+    """The address of the licence: of the one that it builds on, if it is one of the portal's."""
+    found = rest.at(record, "references", "licence")
+    return rest.text(found, "baseLicence") or rest.text(found, "url")
 
 
 def parameters(record: rest.Record) -> tuple[Parameter, ...]:
     """What its columns hold: those with a unit. Times and quality flags have none."""
     found: dict[str, Parameter] = {}
     for column in rest.entries(record, "specificInfo", "columns"):
-        units = rest.text(column, "valueType", "unit")
-        name = common.plain(rest.text(column, "valueType", "self", "label"))
+        units = plain_text(rest.text(column, "valueType", "unit"), 100)
+        name = plain_text(rest.text(column, "valueType", "self", "label"), 200)
         if units and name:
             found.setdefault(name, Parameter(name=name, units=units))
     return tuple(found.values())
 
 
-def places(row: dict[str, str]) -> list[tuple[float, float]]:
-    """Corners of where an object of the list is; none if nowhere, or nowhere on Earth."""
+def listed_box(row: dict[str, str]) -> Box | None:
+    """Where an object of the list is; None if nowhere, or nowhere on Earth."""
     try:
         if row.get("coverage"):
-            box, _ = _where(json.loads(row["coverage"]))
-        else:
-            east, north = rest.number(row, "lon"), rest.number(row, "lat")
-            box = None if east is None or north is None else Box(east, north, east, north)
-    except (ValueError, RecursionError):
-        return []
-    return [] if box is None else [(box.west, box.south), (box.east, box.north)]
+            return geojson_box(json.loads(row["coverage"]))
+        if row.get("lat") and row.get("lon"):
+            return parse_point(row["lon"], row["lat"])
+    except (ValueError, RecursionError):  # reported as a granule
+        pass
+    return None
 
 
-def _times(record: rest.Record) -> tuple[str, str]:
-    for path in (("specificInfo", "acquisition", "interval"), ("coverage", "temporal", "interval"),
-                 ("specificInfo", "temporal", "interval")):  # fmt: skip
+def _times(record: rest.Record) -> tuple[Any, Any]:
+    for path in _INTERVALS:
         found = rest.at(record, *path)
         if found is not None:
-            return rest.text(found, "start"), rest.text(found, "stop")
-    return "", ""
+            interval = parse_interval(rest.text(found, "start"), rest.text(found, "stop"))
+            return (interval.start, interval.end) if interval else (None, None)
+    return None, None
 
 
-def _where(feature: Any) -> tuple[Box | None, dict[str, Any] | None]:
-    """The box of a GeoJSON feature or geometry, and the geometry if it says more."""
-    geometry = rest.at(feature, "geometry") if rest.text(feature, "type") == "Feature" else feature
-    if geometry is None:
-        return None, None
-    positions = list(_positions(geometry, 0))
-    if not positions:
-        return None, None
-    boxes = common.around(positions)
-    simple = rest.text(geometry, "type") == "Point" or len(positions) > _MOST_POSITIONS
-    kind = rest.text(geometry, "type")
-    if simple or kind not in ("LineString", "MultiPoint", "Polygon", "MultiLineString"):
-        return boxes[0], None
-    return boxes[0], {"type": kind, "coordinates": geometry["coordinates"]}
+def _geometry(coverage: Any) -> dict[str, Any] | None:
+    """A ship's track, if it is not too long to be kept: it says more than its box."""
+    found = coverage
+    if isinstance(found, Mapping) and found.get("type") == "Feature":
+        found = found.get("geometry")
+    if not isinstance(found, Mapping) or found.get("type") not in _LINES:
+        return None
+    kept = {"type": found["type"], "coordinates": found.get("coordinates")}
+    return kept if len(json.dumps(kept)) <= _GEOMETRY_LIMIT else None
+
+
+def _instruments(record: rest.Record) -> Iterator[str]:
+    """One object or a list of them, as the portal writes it."""
+    found = rest.at(record, "specificInfo", "acquisition", "instrument")
+    for one in found if isinstance(found, list) else [found]:
+        name = plain_text(rest.text(one, "label"), 200)
+        if name:
+            yield name
+
+
+def _providers(record: rest.Record) -> Iterator[Provider]:
+    production = rest.at(record, "specificInfo", "productionInfo")
+    creator = plain_text(rest.text(production, "creator", "name"), 200)
+    submitter = plain_text(rest.text(record, "submission", "submitter", "name"), 200)
+    if creator:
+        yield Provider(creator, ("processor",))
+    if submitter and submitter != creator:
+        yield Provider(submitter, ("processor",))
+
+
+def _asset(record: rest.Record, identifier: str) -> Asset:
+    """The file. Its address holds the first part of its checksum, which has to agree."""
+    address = rest.web(rest.text(record, "accessUrl"))
+    if not address:
+        raise RecordError("accessUrl: no address of the file")
+    name = rest.text(record, "fileName")
+    digest = rest.text(record, "hash")
+    if digest and digest[:_ID] != identifier[:_ID]:
+        raise RecordError(f"hash: {digest[:_ID]!r} is not that of object {identifier[:_ID]!r}")
+    accept = f"/licence_accept?ids={quote(json.dumps([identifier]))}"
+    page = rest.web(rest.text(record, "references", "licence", "webpage"))
+    return Asset(
+        key="file",
+        href=address,
+        type=_TYPES.get(name.rsplit(".", 1)[-1].lower(), "application/octet-stream"),
+        title=plain_text(name, TITLE_LIMIT),
+        size=rest.count(record, "size"),
+        checksum=rest.multihash("sha256", _hex(digest)) if digest else "",
+        extra={"pelagos:licence": {"accept": urljoin(address, accept), "page": page}},
+    )
+
+
+def _hex(digest: str) -> str:
+    """A hash in base64url without padding (RFC 4648 5), in hex."""
+    try:
+        return base64.b64decode(digest + "=" * (-len(digest) % 4), "-_", validate=True).hex()
+    except (binascii.Error, ValueError) as error:
+        raise RecordError(f"hash: {digest[:60]!r} is not base64url") from error
+
+
+def _links(record: rest.Record) -> Iterator[Link]:
+    page = rest.web(rest.text(record, "latestVersion"))
+    if page:
+        yield Link("about", page, title="At the Carbon Portal")
+    for one in rest.entries(record, "parentCollections"):
+        address = rest.web(rest.text(one, "uri"))
+        if address:
+            yield Link("related", address, title=plain_text(rest.text(one, "label"), TITLE_LIMIT))
+
+
+def _properties(record: rest.Record) -> dict[str, Any]:
+    spdx, _ = licence((terms(record),))
+    found = {
+        "license": spdx if spdx != "other" else "",
+        "sci:doi": find_doi(rest.text(record, "doi")),
+        "sci:citation": plain_text(rest.text(record, "references", "citationString")),
+        "icos:pid": rest.text(record, "pid"),
+        "icos:level": rest.count(record, "specification", "dataLevel"),
+        "icos:rows": rest.count(record, "specificInfo", "nRows"),
+    }
+    return {key: value for key, value in found.items() if value not in ("", None)}

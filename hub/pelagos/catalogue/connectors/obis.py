@@ -25,8 +25,11 @@ from typing import Any, ClassVar
 
 from pelagos.catalogue.connectors import rest
 from pelagos.catalogue.connectors.base import Connector
+from pelagos.catalogue.connectors.places import wkt_box
 from pelagos.catalogue.fetch import FetchError
+from pelagos.catalogue.markup import plain_text
 from pelagos.catalogue.records import (
+    TITLE_LIMIT,
     Access,
     Asset,
     CollectionRecord,
@@ -38,6 +41,8 @@ from pelagos.catalogue.records import (
     Rejected,
     Unchanged,
 )
+from pelagos.catalogue.rights import find_doi, licence
+from pelagos.catalogue.values import parse_moment
 from pelagos.settings.sources import ObisSource, SourceKind
 
 _EARLIEST = 1600  # a year before it is no year of an observation
@@ -60,8 +65,9 @@ class ObisConnector(Connector[ObisSource]):
             if self.source.node:
                 parameters["nodeid"] = self.source.node
             answer = self.fetch.get(self._address("dataset"), params=parameters)
-            found = rest.listed(answer, "results")
-            total = rest.total(answer, "total")
+            document = answer.json()
+            found = rest.listed(answer.url, document, "results")
+            total = rest.total(answer.url, document, "total")
             if not found:
                 break
             for position, record in enumerate(found, start=paging.read + 1):
@@ -77,7 +83,7 @@ class ObisConnector(Connector[ObisSource]):
         for asset in collection.assets:
             yield GranuleRecord(
                 id=asset.key,
-                title=f"{collection.title}: {asset.title}"[:1000],
+                title=f"{collection.title}: {asset.title}"[-TITLE_LIMIT:],
                 box=collection.boxes[0] if collection.boxes else None,
                 start=collection.interval.start if collection.interval else None,
                 end=collection.interval.end if collection.interval else None,
@@ -113,25 +119,25 @@ class ObisConnector(Connector[ObisSource]):
 
     def _collection(self, record: rest.Record, identifier: str) -> CollectionRecord:
         terms = rest.text(record, "intellectualrights")
-        licence, licence_text = common.licence(terms, self.source.licence)
+        spdx, licence_text = licence((terms,), self.source.licence)
         extent = rest.text(record, "extent")
         page = rest.web(rest.text(record, "url"))
-        citation = common.plain(rest.text(record, "citation"))
+        citation = plain_text(rest.text(record, "citation"))
         return CollectionRecord(
             id=identifier,
-            title=common.title(rest.text(record, "title")),
-            description=common.plain(rest.text(record, "abstract")),
-            licence=licence,
+            title=plain_text(rest.text(record, "title"), TITLE_LIMIT),
+            description=plain_text(rest.text(record, "abstract")),
+            licence=spdx,
             licence_text=licence_text,
             providers=_providers(record),
             keywords=_keywords(record),
-            boxes=(common.wkt_box(extent),) if extent else (),
+            boxes=(wkt_box(extent),) if extent else (),
             interval=self._years(identifier),
-            doi=common.doi(rest.text(record, "citation_id")) or common.doi(citation),
+            doi=find_doi(rest.text(record, "citation_id")) or find_doi(citation),
             citation=citation,
             assets=tuple(self._assets(record, identifier)),
             links=(Link("about", page, "text/html", "At its publisher"),) if page else (),
-            updated=common.moment(rest.text(record, "updated")),
+            updated=parse_moment(rest.text(record, "updated"), "updated"),
         )
 
     def _years(self, identifier: str) -> Interval | None:
@@ -144,7 +150,8 @@ class ObisConnector(Connector[ObisSource]):
             if 400 <= error.status < 500:  # it has none
                 return None
             raise
-        found = [rest.count(entry, "year") for entry in rest.entries({"": rest.listed(answer)}, "")]
+        entries = rest.entries({"years": rest.listed(answer.url, answer.json())}, "years")
+        found = [rest.count(entry, "year") for entry in entries]
         years = [y for y in found if y is not None and _EARLIEST <= y <= datetime.now(UTC).year]
         if not years:
             return None
@@ -204,7 +211,7 @@ def _providers(record: rest.Record) -> tuple[Provider, ...]:
     nodes = [rest.text(entry, "name") for entry in rest.entries(record, "nodes")]
     roles: dict[str, list[str]] = {}
     for role, group in (("producer", names), ("host", nodes)):
-        for name in dict.fromkeys(map(common.plain, group)):
+        for name in dict.fromkeys(map(plain_text, group)):
             if name:
                 roles.setdefault(name, []).append(role)
     return tuple(Provider(name, tuple(found)) for name, found in roles.items())
@@ -215,5 +222,5 @@ def _keywords(record: rest.Record) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for entry in rest.entries(record, "keywords"):
         for word in re.split(r"[,;]", rest.text(entry, "keyword")):
-            found.setdefault(common.plain(word))
+            found.setdefault(plain_text(word))
     return tuple(filter(None, found))

@@ -18,6 +18,7 @@ TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
 _RDF = TYPE.removesuffix("type")
 _XSD = "http://www.w3.org/2001/XMLSchema#"
 
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:", re.ASCII)
 # Addresses without a scheme (`www.vliz.be/imis?x=1`), as EurOBIS writes them: taken literally they
 # would be paths below the document's own address.
 _BARE_HOST = re.compile(r"(?:[A-Za-z0-9-]+\.){2,6}[A-Za-z]{2,20}/", re.ASCII)
@@ -87,8 +88,12 @@ def resolve(reference: str, base: str) -> str:
     """`reference` as an absolute address (RFC 3986 5.2). Raises RdfError."""
     if _BARE_HOST.match(reference):
         return f"https://{reference}"
+    if _ABSOLUTE.match(reference):
+        return reference
     try:
-        return urljoin(base, reference)
+        joined = urljoin(base, reference)
+        # urljoin drops an empty fragment, on which names of vocabularies end
+        return f"{joined}#" if reference.endswith("#") and not joined.endswith("#") else joined
     except ValueError as error:
         raise RdfError(f"not an address: {reference[:80]!r}: {error}") from error
 
@@ -191,7 +196,7 @@ _ESCAPED = {"t": "\t", "b": "\b", "n": "\n", "r": "\r", "f": "\f"}
 
 
 class _TurtleReader:
-    """Recursive descent over the grammar of Turtle 6.5; one token of look-ahead."""
+    """Recursive descent over the grammar of Turtle 6.5; one piece of look-ahead."""
 
     def __init__(self, text: str, base: str) -> None:
         self._text = text
@@ -201,11 +206,11 @@ class _TurtleReader:
         self._graph = Graph()
         self._unnamed = 0
         self._tokens = self._split()
-        self._kind, self._token = next(self._tokens)
+        self._kind, self._piece = next(self._tokens)
 
     def read(self) -> Graph:
         while self._kind != "end":
-            if self._kind in ("at", "word") and self._token.lower() in ("prefix", "base"):
+            if self._kind in ("at", "word") and self._piece.lower() in ("prefix", "base"):
                 self._directive()
             else:
                 self._statement()
@@ -231,16 +236,16 @@ class _TurtleReader:
         return RdfError(f"Turtle: line {self._text.count(chr(10), 0, self._at) + 1}: {what}")
 
     def _next(self) -> tuple[str, str]:
-        taken = self._kind, self._token
-        self._kind, self._token = next(self._tokens)
+        taken = self._kind, self._piece
+        self._kind, self._piece = next(self._tokens)
         return taken
 
     def _is(self, mark: str) -> bool:
-        return self._kind == "mark" and self._token == mark
+        return self._kind == "mark" and self._piece == mark
 
     def _take(self, mark: str) -> None:
         if not self._is(mark):
-            raise self._wrong(f"{self._token[:20]!r} where {mark!r} should be")
+            raise self._wrong(f"{self._piece[:20]!r} where {mark!r} should be")
         self._next()
 
     def _directive(self) -> None:
@@ -285,7 +290,7 @@ class _TurtleReader:
                 return
 
     def _predicate(self) -> str:
-        if self._kind == "word" and self._token == "a":
+        if self._kind == "word" and self._piece == "a":
             self._next()
             return TYPE
         predicate = self._term(_DEPTH_LIMIT)
@@ -294,25 +299,25 @@ class _TurtleReader:
         return predicate.value
 
     def _term(self, depth: int) -> Term:
-        kind, token = self._next()
+        kind, piece = self._next()
         if kind == "iri":
-            return Iri(resolve(_unescaped(token), self._base))
+            return Iri(resolve(_unescaped(piece), self._base))
         if kind == "name":
-            return Iri(self._full(token))
+            return Iri(self._full(piece))
         if kind == "blank":
-            return Iri(f"_:{token}")
+            return Iri(f"_:{piece}")
         if kind in ("long", "short"):
             width = 3 if kind == "long" else 1
-            return self._typed(_unescaped(token[width:-width]))
+            return self._typed(_unescaped(piece[width:-width]))
         if kind == "number":
-            return Literal(token, "", f"{_XSD}decimal")
-        if kind == "word" and token in ("true", "false"):
-            return Literal(token, "", f"{_XSD}boolean")
-        if kind == "mark" and token in "[(":
+            return Literal(piece, "", f"{_XSD}decimal")
+        if kind == "word" and piece in ("true", "false"):
+            return Literal(piece, "", f"{_XSD}boolean")
+        if kind == "mark" and piece in "[(":
             if depth >= _DEPTH_LIMIT:
                 raise self._wrong(f"nested deeper than {_DEPTH_LIMIT}, or in a wrong place")
-            return self._nested(depth + 1) if token == "[" else self._list(depth + 1)
-        raise self._wrong(f"{token[:20]!r} where a thing or a text should be")
+            return self._nested(depth + 1) if piece == "[" else self._list(depth + 1)
+        raise self._wrong(f"{piece[:20]!r} where a thing or a text should be")
 
     def _typed(self, text: str) -> Literal:
         if self._kind == "at":

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from pelagos.catalogue.fetch import Answer
+from pelagos.catalogue.fetch_guard import shown
 from pelagos.catalogue.records import RecordError
 from pelagos.errors import SourceError
 
@@ -122,23 +122,32 @@ def which(record: Any, key: str, position: int) -> str:
     return f"record {position}"
 
 
-def listed(answer: Answer, *path: str) -> list[Any]:
+def listed(url: str, document: Any, *path: str) -> list[Any]:
     """The list that an answer is, or that stands in it. Raises SourceError for anything else."""
-    document = answer.json()
     try:
         found = values({"answer": document}, "answer", *path)
     except RecordError as error:
-        raise strange(answer, str(error)) from error
+        raise strange(url, str(error)) from error
     if document is None or (path and not found and at(document, *path) is None):
-        raise strange(answer, f"no {'.'.join(path) or 'list'} in it")
+        raise strange(url, f"no {'.'.join(path) or 'list'} in it")
     return found
 
 
-def strange(answer: Answer, why: str) -> SourceError:
-    """An answer is not what the service is documented to give."""
-    address = answer.url.split("?", 1)[0]
+def total(url: str, document: Any, *path: str) -> int:
+    """A count that stands in an answer. Raises SourceError for anything else."""
+    try:
+        found = count(document, *path)
+    except RecordError as error:
+        raise strange(url, str(error)) from error
+    if found is None:
+        raise strange(url, f"no {'.'.join(path)} in it")
+    return found
+
+
+def strange(url: str, why: str) -> SourceError:
+    """What an address answers is not what such a service is documented to give."""
     return SourceError(
-        f"{address}: not an answer of this kind of service: {why}.",
+        f"{shown(url)}: not an answer of this kind of service: {why}.",
         "Check the source's `url` and `kind`.",
     )
 
