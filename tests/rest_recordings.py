@@ -86,9 +86,7 @@ def as_json(document: Any, **fields: Any) -> Reply:
 
 def cassette(name: str) -> Iterator[tuple[str, bytes]]:
     """The address and the unpacked body of each answer of recorded HTTP (vcr's YAML)."""
-    recorded = yaml.load(
-        shared_data(name).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    )
+    recorded = yaml.safe_load(shared_data(name).read_text())
     for interaction in recorded["interactions"]:
         body = interaction["response"]["body"]["string"]
         yield interaction["request"]["uri"], gzip.decompress(body)

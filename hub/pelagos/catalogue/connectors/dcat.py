@@ -143,10 +143,13 @@ class DcatConnector(Connector[DcatSource]):
 
 
 def _graph(answer: Answer) -> rdf.Graph:
-    """What was answered, by its looks: servers name both forms in many ways."""
-    if answer.content.lstrip()[:1] in (b"[", b"{"):
-        return rdf.from_json(answer.json(), answer.url)
-    return rdf.from_turtle(answer.text(), answer.url)
+    """What was answered, by its looks: servers name both forms in many ways. Raises RdfError."""
+    try:
+        if answer.content.lstrip()[:1] in (b"[", b"{"):
+            return rdf.from_json(answer.json(), answer.url)
+        return rdf.from_turtle(answer.text(), answer.url)
+    except FetchError as error:
+        raise rdf.RdfError(str(error)) from error
 
 
 def _only(graph: rdf.Graph) -> str:
