@@ -235,9 +235,9 @@ def _place(sample: Any) -> Box | None:
 
 def _free_columns(sample: rest.Record) -> dict[str, str]:
     """A project's own columns of samples. Some answers have a column's code for a value."""
-    columns = rest.at(sample, "free_columns")
     found = {
-        key: rest.text(columns, key) for key in ("sampledatetime", "ship", "cruise", "stationid")
+        key: rest.text(sample, "free_columns", key)
+        for key in ("sampledatetime", "ship", "cruise", "stationid")
     }
     return {key: value for key, value in found.items() if not _COLUMN_CODE.fullmatch(value)}
 

@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 
 from pelagos.catalogue.connectors import rest
 from pelagos.catalogue.connectors.base import Connector
+from pelagos.catalogue.fetch import FetchError
 from pelagos.catalogue.markup import plain_text
 from pelagos.catalogue.records import (
     TITLE_LIMIT,
@@ -101,9 +102,14 @@ class EnaConnector(Connector[EnaSource]):
         }
         address = f"{self._address('filereport')}?{urlencode(parameters)}"
         paging = rest.Paging(self.source.name)
-        with self.fetch.stream(address) as pieces:
-            for number, row in enumerate(_rows(pieces or iter(()), address), start=1):
-                yield self._run(row, number, paging)
+        try:
+            with self.fetch.stream(address) as pieces:
+                for number, row in enumerate(_rows(pieces or iter(()), address), start=1):
+                    yield self._run(row, number, paging)
+        except FetchError as error:
+            if not 400 <= error.status < 500 or error.again:  # the service, not this study
+                raise
+            yield Rejected(collection.id, f"its runs: {error}")
 
     def _address(self, path: str) -> str:
         return f"{self.source.url.rstrip('/')}/{path}"
