@@ -7,20 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from connector_cases.argo_fleet import DAC, FLOATS
 from loopback import Loopback, Reply, serve
 from pelagos.catalogue.connectors.argo_fleet import depth_of
 from pelagos.catalogue.records import Box
 from pelagos.errors import SourceError
 from rest_recordings import Harvest, as_json, harvest, source
 from shared_data import shared_data
-
-FLOATS = {
-    "6903238": "services/accessor-argo/fullARGO.json",
-    "1900936": "services/accessor-argo/missingLon.json",
-    "13857": "argo/fleetmonitoring.euro-argo.eu/1f471549c84b_13857.json",
-    "3902131": "argo/fleetmonitoring.euro-argo.eu/8b63c8b6ff22_3902131.json",
-}
-DAC = "https://data-argo.example.org/dac"
 
 
 def run(server: Loopback) -> Harvest:

@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from connector_cases.bluecloud import RECORD
 from loopback import Loopback, Reply, Route, serve
 from pelagos.catalogue.records import Box, Interval
 from pelagos.errors import SourceError
 from rest_recordings import Harvest, as_json, harvest, source
 from shared_data import shared_data
-
-RECORD = "services/accessor-bluecloud/bluecloud.json"
 
 
 def recorded() -> Any:

@@ -6,22 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from loopback import Asked, Loopback, Reply, serve
+from connector_cases.dcat import DCAT, JSON, TURTLE, catalogue
+from loopback import Asked, Reply, serve
 from pelagos.catalogue.connectors import rdf
 from pelagos.catalogue.records import Access, Box, Interval
 from pelagos.errors import SourceError
 from rest_recordings import Harvest, as_json, harvest, source
 from shared_data import shared_data
-
-TURTLE = "services/accessor-eurobis/haltingturtle.ttl"
-JSON = "services/accessor-eurobis/dataset.json"
-DCAT = "@prefix dcat: <http://www.w3.org/ns/dcat#> . @prefix dct: <http://purl.org/dc/terms/> .\n"
-
-
-def catalogue(server: Loopback, *names: str) -> None:
-    """A list made here, in the form that EurOBIS' is documented to have (dcat:dataset)."""
-    listed = ", ".join(f"<{server.url}/id/dataset/{name}>" for name in names)
-    server.routes["/619.ttl"] = Reply(f"{DCAT}<> dcat:dataset {listed} .", "text/turtle")
 
 
 def described(text: str) -> Harvest:

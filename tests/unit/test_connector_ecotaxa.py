@@ -9,32 +9,13 @@ from typing import Any
 
 import jsonschema
 import pytest
+from connector_cases.ecotaxa import PROJECT, SAMPLE
 from loopback import Reply, Route, serve
 from pelagos.catalogue.connectors import ecotaxa
 from pelagos.catalogue.records import Access, Box
 from pelagos.errors import SourceError
 from rest_recordings import Harvest, as_json, harvest, source, windowed
 from shared_data import shared_data
-
-PROJECT = {
-    "projid": 4824,
-    "title": "UVP6 intercalibration <script>x</script>",
-    "access": "1",
-    "objcount": 32292.0,
-    "comments": "Ligurian Sea",
-    "instrument": "UVP6",
-    "instrument_url": "http://vocab.nerc.ac.uk/collection/L22/current/TOOL1581/",
-    "contact": {"id": 1, "email": "a@example.org", "name": "A", "organisation": "LOV"},
-    "managers": [{"id": 1, "email": "a@example.org", "name": "A", "organisation": "LOV"}],
-}
-SAMPLE = {
-    "sampleid": 100,
-    "projid": 4824,
-    "orig_id": "b_da_19",
-    "latitude": 43.0,
-    "longitude": 7.5,
-    "free_columns": {"sampledatetime": "20200205-111218", "ship": "sagitta3", "cruise": "t01"},
-}
 
 
 def description() -> Any:

@@ -6,49 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from connector_cases.ena import FOLDER, RUN, STUDY, report
 from loopback import Reply, serve
 from pelagos.catalogue.connectors import ena
 from pelagos.catalogue.records import Box
 from pelagos.errors import SourceError
 from rest_recordings import Harvest, as_json, harvest, source, windowed
-
-STUDY = {
-    "study_accession": "PRJEB1787",
-    "secondary_study_accession": "ERP001736",
-    "study_title": "Shotgun Sequencing of <i>Tara</i> Oceans DNA samples",
-    "study_description": "Analysis of 135 marine metagenomes.",
-    "center_name": "GENOSCOPE",
-    "scientific_name": "marine metagenome",
-    "last_updated": "2016-06-08",
-    "host": "",
-}
-FOLDER = "ftp.sra.ebi.ac.uk/vol1/fastq/ERR315/ERR315856"
-RUN = {
-    "run_accession": "ERR315856",
-    "sample_accession": "SAMEA2591057",
-    "sample_title": "TARA_20090913T1315Z_004_EVENT_PUMP_P_S_5_m_DNA",
-    "scientific_name": "marine metagenome",
-    "collection_date": "2009-09-15/2009-09-16",
-    "lat": "36.5533",
-    "lon": "-6.5669",
-    "depth": "5",
-    "sampling_platform": "SV Tara",
-    "instrument_platform": "ILLUMINA",
-    "instrument_model": "Illumina HiSeq 2000",
-    "library_strategy": "WGS",
-    "last_updated": "2018-11-16",
-    "fastq_ftp": f"{FOLDER}/ERR315856_1.fastq.gz;{FOLDER}/ERR315856_2.fastq.gz",
-    "fastq_bytes": "9573498223;9921482102",
-    "fastq_md5": "d41d8cd98f00b204e9800998ecf8427e;0CC175B9C0F1B6A831C399E269772661",
-}
-COLUMNS = (*ena._RUN,)
-
-
-def report(*runs: dict[str, str] | str) -> Reply:
-    lines = ["\t".join(COLUMNS)]
-    for run in runs:
-        lines.append(run if isinstance(run, str) else "\t".join(run.get(c, "") for c in COLUMNS))
-    return Reply("\n".join(lines) + "\n", "text/plain")
 
 
 def harvested(studies: list[Any], runs: Reply) -> Harvest:

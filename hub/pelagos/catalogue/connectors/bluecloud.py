@@ -62,7 +62,7 @@ class BlueCloudConnector(Connector[BlueCloudSource]):
         self, collection: CollectionRecord
     ) -> Iterator[GranuleRecord | Rejected | Unchanged]:
         """None: see the module."""
-        return iter(())
+        yield from ()
 
     def _collection(self, record: rest.Record) -> CollectionRecord:
         spdx, licence_text = licence((), self.source.licence)

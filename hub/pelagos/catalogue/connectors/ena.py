@@ -126,7 +126,7 @@ class EnaConnector(Connector[EnaSource]):
                 "offset": str(offset),
             },
         )
-        return rest.listed(answer.url, answer.json()) if answer.content.strip() else []
+        return [] if answer.status == 204 else rest.listed(answer.url, answer.json())
 
     def _study(
         self, record: Any, position: int, paging: rest.Paging
