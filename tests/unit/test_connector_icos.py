@@ -131,6 +131,12 @@ def test_a_track_over_the_antimeridian_has_a_box_over_it() -> None:
     found = granule(plain | {"coverageGeo": {"type": "Feature", "geometry": track}}, OBJECT)
     assert found.box == Box(179.5, 1, -178, 3)
     assert found.geometry == track
+    track["coordinates"] = [["179.5", "1"], [180.5, 2, 30]]  # as text, over 180, with a height
+    found = granule(plain | {"coverageGeo": track}, OBJECT)
+    assert found.geometry == {"type": "LineString", "coordinates": [[179.5, 1], [-179.5, 2]]}
+    track["coordinates"] = [[[1, 2], [3, 4]]]
+    with pytest.raises(RecordError, match="coverageGeo"):
+        granule(plain | {"coverageGeo": track}, OBJECT)
 
 
 def test_a_hash_that_is_not_base64_is_refused() -> None:

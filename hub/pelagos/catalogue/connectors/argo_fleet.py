@@ -165,7 +165,8 @@ def _fix(place: Any, time: str, place_flag: str, time_flag: str) -> Fix | None:
     if east is None or north is None or rest.number(place, place_flag) in _BAD:
         return None
     good = rest.number(place, time_flag) not in _BAD
-    return parse_moment(rest.text(place, time), time) if good else None, east, north
+    spot = parse_point(east, north)
+    return parse_moment(rest.text(place, time), time) if good else None, spot.west, spot.south
 
 
 def _line(track: list[Fix]) -> dict[str, Any] | None:

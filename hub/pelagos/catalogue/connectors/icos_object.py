@@ -27,7 +27,7 @@ from pelagos.catalogue.values import parse_interval, parse_moment, parse_point
 
 _ID = 24  # characters of the hash that an object is addressed by
 _TYPES = {"csv": "text/csv", "zip": "application/zip", "nc": "application/x-netcdf"}
-_LINES = frozenset({"LineString", "MultiLineString", "MultiPoint", "Polygon"})
+_NESTING = {"LineString": 1, "MultiPoint": 1, "MultiLineString": 2, "Polygon": 2}
 _GEOMETRY_LIMIT = 100_000  # characters of one that is kept beside its box
 _INTERVALS = (
     ("specificInfo", "acquisition", "interval"),  # of a station
@@ -130,10 +130,21 @@ def _geometry(coverage: Any) -> dict[str, Any] | None:
     found = coverage
     if isinstance(found, Mapping) and found.get("type") == "Feature":
         found = found.get("geometry")
-    if not isinstance(found, Mapping) or found.get("type") not in _LINES:
+    if not isinstance(found, Mapping) or found.get("type") not in _NESTING:
         return None
-    kept = {"type": found["type"], "coordinates": found.get("coordinates")}
-    return kept if len(json.dumps(kept)) <= _GEOMETRY_LIMIT else None
+    kept = _coordinates(found.get("coordinates"), _NESTING[found["type"]])
+    whole = {"type": found["type"], "coordinates": kept}
+    return whole if len(json.dumps(kept)) <= _GEOMETRY_LIMIT else None
+
+
+def _coordinates(value: Any, depth: int) -> list[Any]:
+    """Positions on Earth, nested as the type wants them; without heights."""
+    if not isinstance(value, list) or (not depth and len(value) < 2):
+        raise RecordError("coverageGeo: coordinates that are no positions")
+    if depth:
+        return [_coordinates(inner, depth - 1) for inner in value]
+    place = parse_point(value[0], value[1], "coverageGeo")
+    return [place.west, place.south]
 
 
 def _instruments(record: rest.Record) -> Iterator[str]:
