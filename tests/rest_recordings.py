@@ -5,10 +5,12 @@ Answers that are made here follow the documentation of the service; each test sa
 
 from __future__ import annotations
 
+import copy
 import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 import yaml
@@ -63,7 +65,7 @@ def harvest(settings: Any, memory: dict[str, Any] | None = None) -> Harvest:
                 result.unchanged.append(record.collection)
             else:
                 result.collections.append(record)
-                json.dumps(collection_document("test", "Test", record))
+                _written(collection_document("test", "Test", record))
                 _granules(connector, record, result)
     json.dumps(result.memory)
     return result
@@ -77,7 +79,11 @@ def _granules(connector: Connector[Any], collection: CollectionRecord, result: H
         else:
             assert isinstance(record, GranuleRecord)
             found.append(record)
-            json.dumps(granule_document("test", f"test.{collection.id}", record))
+            _written(granule_document("test", f"test.{collection.id}", record))
+
+
+def _written(document: Any) -> None:
+    json.dumps(document, allow_nan=False, ensure_ascii=False).encode()
 
 
 def as_json(document: Any, **fields: Any) -> Reply:
@@ -100,3 +106,32 @@ def windowed(records: list[Any], offset: str, size: str) -> Route:
         return as_json(records[start : start + width])
 
     return answer
+
+
+_JUNK: list[Any] = [
+    None, True, False, 0, -1, 1e308, 10**400, "", " ", "x", "NaN", "9999-99-99", "\ud800", "\x00",
+    "<script>alert(1)</script>", "javascript:alert(1)", "a" * 5_000_000, [], [None], [[]], [{}],
+    {}, {"a": {}}, {"type": "Point", "coordinates": [0]}, float("nan"), float("inf"), [1] * 1000,
+]  # fmt: skip
+
+
+def mutations(document: Any, number: int) -> Iterator[Any]:
+    """Copies of a document, each with junk in one place of it; the same ones in every run."""
+    random = Random(number)
+    places = list(_places(document, ()))
+    for _ in range(number):
+        copied = copy.deepcopy(document)
+        *way, last = random.choice(places)
+        inner = copied
+        for step in way:
+            inner = inner[step]
+        inner[last] = random.choice(_JUNK)
+        yield copied
+
+
+def _places(document: Any, way: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    inner = document.items() if isinstance(document, dict) else enumerate(document)
+    for key, value in inner:
+        yield (*way, key)
+        if isinstance(value, dict | list):
+            yield from _places(value, (*way, key))

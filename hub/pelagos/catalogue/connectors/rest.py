@@ -18,7 +18,11 @@ from pelagos.errors import SourceError
 Record: TypeAlias = Mapping[str, Any]
 
 TEXT_LIMIT = 10 * 2**20  # characters of a field; more is no text but an attack
-_WEB = re.compile(r"https?://[^\s/?#@\\<>\"{}|^`]+(?:[/?#][^\s\\<>\"{}|^`]*)?", re.IGNORECASE)
+_WEB = re.compile(
+    r"https?://[^\s\x00-\x20\x7f/?#@\\<>\"{}|^`]+(?:[/?#][^\s\x00-\x20\x7f\\<>\"{}|^`]*)?",
+    re.IGNORECASE,
+)
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")  # what JSON may hold and neither UTF-8 nor SQL takes
 # https://github.com/multiformats/multicodec: the code as a varint, then the length of the digest
 _MULTIHASH = {"md5": ("d50110", 32), "sha256": ("1220", 64)}
 
@@ -46,7 +50,7 @@ def text(record: Any, *path: str) -> str:
         raise _wrong(path, "text", value)
     if len(value) > TEXT_LIMIT:
         raise RecordError(f"{'.'.join(path)}: {len(value)} characters")
-    return value.strip()
+    return _NO_TEXT.sub("", value).strip()
 
 
 def number(record: Any, *path: str) -> float | None:
