@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from connector_cases.dcat import DCAT, JSON, TURTLE, catalogue
-from loopback import Asked, Reply, serve
+from loopback import Asked, Reply, serve, validated
 from pelagos.catalogue.connectors import rdf
 from pelagos.catalogue.records import Access, Box, Interval
 from pelagos.errors import SourceError
@@ -72,6 +72,15 @@ def test_what_the_server_says_is_unchanged_is_kept_as_it_is() -> None:
         second = harvest(source("dcat", server, "/619.ttl"), first.memory)
     assert (second.unchanged, second.collections) == (["466"], [])
     assert second.memory == first.memory
+
+
+def test_a_description_that_is_bad_is_told_in_every_run() -> None:
+    with serve({}) as server:
+        catalogue(server, "1")
+        server.routes["/id/dataset/1.ttl"] = validated(Reply("<html>", "text/html"))
+        first = harvest(source("dcat", server, "/619.ttl"))
+        second = harvest(source("dcat", server, "/619.ttl"), first.memory)
+    assert (len(first.rejected), len(second.rejected), second.unchanged) == (1, 1, [])
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,8 @@ def test_a_list_that_did_not_change_is_not_read_object_by_object(
     third = harvest(source("icos", server, "/sparql"), first.memory)
     assert len(third.collections) == 1
     assert len(third.rejected) == 2  # neither is described any more
+    fourth = harvest(source("icos", server, "/sparql"), third.memory)
+    assert (fourth.unchanged, len(fourth.rejected)) == ([], 2)  # still told, and tried again
 
 
 def test_long_lists_are_read_in_pages(

@@ -62,12 +62,13 @@ class DcatConnector(Connector[DcatSource]):
                 identifier = iri.rstrip("/").rsplit("/", 1)[-1]
                 if not paging.new(identifier):
                     raise RecordError(f"another data set is called {identifier[:60]!r}")
-                fresh[identifier] = dict(known.get(identifier, {}))
-                answer = self._ask(iri + (ending[0] if ending else ""), fresh[identifier])
+                said = dict(known.get(identifier, {}))
+                answer = self._ask(iri + (ending[0] if ending else ""), said)
                 if answer.unchanged:
                     yield Unchanged(identifier)
                 else:
                     yield self._collection(_graph(answer), iri, identifier)
+                fresh[identifier] = said  # of what could be kept only
             except (RecordError, rdf.RdfError) as error:
                 yield Rejected(iri[:200], str(error))
         self.memory.update(made=_AGAIN, answers=fresh)

@@ -8,8 +8,8 @@ exists here. The API gives no extent of a project: it is that of its samples.
 The asset says in `pelagos:order` how it is ordered; the service wants a token of a user
 (`Authorization: Bearer …`) for it:
 
-- `create`: POST `body` as JSON to `url`. `job` names where the answer has the job's number;
-  `errors` where it says why there is none.
+- `protocol`: `ecotaxa`; `create`: POST `body` as JSON to `url`. `job` names where the answer has
+  the job's number; `errors` where it says why there is none.
 - `box`, `start`, `end`, `depth`: fields of `body.filters` that cut: four texts in degrees
   (north, west, east, south; all or none), days, and least and greatest depth in metres.
 - `poll`: GET `url` with the number in place of `{job}`, until `state` stands in `done`; `failed`
@@ -186,6 +186,7 @@ class EcotaxaConnector(Connector[EcotaxaSource]):
 
     def _order(self, project: str, filters: dict[str, str]) -> dict[str, Any]:
         return {
+            "protocol": "ecotaxa",
             "create": {
                 "url": self._address("object_set/export/general"),
                 "body": {

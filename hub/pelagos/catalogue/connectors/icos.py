@@ -4,7 +4,8 @@ An object specification ("ICOS OTC FOS Release") is a collection, a data object 
 (W3C REC 2013-03-21, POST, results as JSON, pages by LIMIT and OFFSET) lists the newest versions
 above level 0; `OBJECT/FILE.json` describes one object. Verified against: recording (an object's
 description); the queries by documentation only (the portal's own clients; ontology cpmeta). A
-specification whose list is as it was at the last harvest is unchanged: objects never change.
+specification whose list is as it was, and whose objects were all kept, is unchanged: objects never
+change.
 
 The portal gives a file only to who has accepted its licence: the asset's `pelagos:licence` holds
 the address that sets the cookie which stands for that (`accept`), and the terms (`page`).
@@ -22,7 +23,7 @@ from urllib.parse import quote
 
 from pelagos.catalogue.connectors import icos_object, rest
 from pelagos.catalogue.connectors.base import Connector
-from pelagos.catalogue.fetch import FetchError
+from pelagos.catalogue.fetch import Fetcher, FetchError
 from pelagos.catalogue.geometry import hull
 from pelagos.catalogue.markup import plain_text
 from pelagos.catalogue.records import (
@@ -83,6 +84,12 @@ class IcosConnector(Connector[IcosSource]):
 
     kind: ClassVar[SourceKind] = SourceKind.ICOS
 
+    def __init__(
+        self, source: IcosSource, fetcher: Fetcher, memory: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(source, fetcher, memory)
+        self._incomplete: set[str] = set()  # specifications with objects that were rejected
+
     def collections(self) -> Iterator[CollectionRecord | Rejected | Unchanged]:
         """All specifications that have objects."""
         known = self.memory.get("lists", {}) if self.memory.get("made") == _AGAIN else {}
@@ -96,14 +103,15 @@ class IcosConnector(Connector[IcosSource]):
                 if not summary.objects:
                     continue
                 identifier = _tail(spec)
-                fresh[identifier] = summary.digest
                 if known.get(identifier) == summary.digest:
                     yield Unchanged(identifier)
                 else:
                     yield self._collection(identifier, spec, label, summary)
+                fresh[identifier] = summary.digest
             except RecordError as error:
                 yield Rejected(spec[:200] or f"specification {position}", str(error))
-        self.memory.update(made=_AGAIN, lists=fresh)
+        lists = {name: fresh[name] for name in fresh if name not in self._incomplete}
+        self.memory.update(made=_AGAIN, lists=lists)
 
     def granules(
         self, collection: CollectionRecord
@@ -114,6 +122,8 @@ class IcosConnector(Connector[IcosSource]):
             try:
                 yield icos_object.granule(self._description(row), _tail(row.get("dobj", "")))
             except RecordError as error:
+                self._incomplete.add(collection.id)  # it may be better next time
+                self.memory.get("lists", {}).pop(collection.id, None)
                 yield Rejected(row.get("dobj", "")[:200] or f"object {position}", str(error))
 
     def _rows(self, query: str, key: str) -> Iterator[Row]:

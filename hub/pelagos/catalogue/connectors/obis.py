@@ -8,7 +8,7 @@ its own descriptions of them are read by the connector `dcat`.
 
 The asset `occurrences` says in `pelagos:subset` how it is asked for:
 
-- `url`, `parameters`: where, and what every request has;
+- `protocol`: `obis`; `url`, `parameters`: where, and what every request has;
 - `geometry`, `start`, `end`, `depth`: names of the parameters that cut: a WKT polygon, ISO 8601
   dates, and the least and greatest depth in metres;
 - `size`, `most`, `after`, `records`, `id`: how to page: at most `most` records with the parameter
@@ -181,6 +181,7 @@ class ObisConnector(Connector[ObisSource]):
 
 def _subset(address: str, identifier: str) -> dict[str, Any]:
     return {
+        "protocol": "obis",
         "url": address,
         "parameters": {"datasetid": identifier},
         "geometry": "geometry",
