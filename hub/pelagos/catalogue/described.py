@@ -90,9 +90,7 @@ class DescribedCollection(_Model):
     keywords: list[Short] = Field([], description="Words it is found by.")
     platforms: list[Short] = Field([], description="In place of what the files say.")
     instruments: list[Short] = Field([], description="In place of what the files say.")
-    parameters: list[DescribedParameter] = Field(
-        [], description="In place of what the files say."
-    )
+    parameters: list[DescribedParameter] = Field([], description="In place of what the files say.")
     links: list[DescribedLink] = Field([], description="Where else to read about it.")
     box: tuple[float, float, float, float] | None = Field(
         None, description="West, south, east, north, in place of what the files say."

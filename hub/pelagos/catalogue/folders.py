@@ -140,9 +140,7 @@ class Tree:
         finally:
             os.close(folder)
 
-    def _below(
-        self, folder: int, path: str, name: str, depth: int
-    ) -> Iterator[Entry | Rejected]:
+    def _below(self, folder: int, path: str, name: str, depth: int) -> Iterator[Entry | Rejected]:
         if depth == _DEPTH:
             yield Rejected(path, f"more than {_DEPTH} folders deep")
             return
@@ -199,9 +197,7 @@ class Tree:
         try:
             return content.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise SourceError(
-                f"{self.root / path}: not UTF-8 text (byte {error.start})"
-            ) from error
+            raise SourceError(f"{self.root / path}: not UTF-8 text (byte {error.start})") from error
 
 
 def _unfit(name: str, path: str) -> str:

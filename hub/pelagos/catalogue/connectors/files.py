@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pelagos.catalogue.connectors.base import Connector
-from pelagos.catalogue.connectors.files_records import collection_record, granule_record
+from pelagos.catalogue.connectors.files_records import cleaned, collection_record, granule_record
 from pelagos.catalogue.connectors.thredds import Thredds
 from pelagos.catalogue.described import NAME, DescribedCollection, Description, describe
 from pelagos.catalogue.folders import Entry, Tree, is_odv, locate
@@ -93,8 +93,7 @@ class FilesConnector(Connector[FilesSource]):
 
     def _gather(self, tree: Tree, description: Description) -> Iterator[Rejected]:
         """Sort files into collections; say what is skipped."""
-        for one in self._described:
-            self._groups[one] = []
+        self._groups = {identifier: [] for identifier in self._described}
         taken = set(self._described)
         folders: dict[str, str] = {}
         count = 0
@@ -159,7 +158,7 @@ class FilesConnector(Connector[FilesSource]):
         descriptor = tree.open(entry.path)
         try:
             read = reader.odv if is_odv(entry.path) else reader.netcdf
-            return read(descriptor)
+            return cleaned(read(descriptor))
         finally:
             os.close(descriptor)
 
@@ -196,7 +195,7 @@ class FilesConnector(Connector[FilesSource]):
             return str(found[3])
         descriptor = tree.open(entry.path)
         with os.fdopen(descriptor, "rb", buffering=0) as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
             after = os.fstat(descriptor)
         if [after.st_size, after.st_mtime_ns, after.st_ino] != sign:
             raise UnreadableError("it changed while it was read; the next run reads it again")

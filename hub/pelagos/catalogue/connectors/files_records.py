@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from pelagos.catalogue.described import DescribedCollection
 from pelagos.catalogue.folders import Entry
-from pelagos.catalogue.formats.attributes import one_line
 from pelagos.catalogue.formats.summary import Summary
 from pelagos.catalogue.geometry import hull
+from pelagos.catalogue.markup import plain_text
 from pelagos.catalogue.records import (
     Asset,
     Box,
@@ -23,10 +23,36 @@ from pelagos.catalogue.records import (
     Parameter,
     Provider,
 )
+from pelagos.catalogue.rights import licence
 from pelagos.settings.sources import FilesSource
 
 _MOST = 500  # of parameters, platforms, keywords of one collection
 T = TypeVar("T")
+
+
+def cleaned(summary: Summary) -> Summary:
+    """The same, its texts without markup: they come from files of strangers."""
+    return replace(
+        summary,
+        title=plain_text(summary.title, 300),
+        description=plain_text(summary.description, 20_000),
+        licence=plain_text(summary.licence, 5_000),
+        citation=plain_text(summary.citation, 2_000),
+        feature_type=plain_text(summary.feature_type, 40),
+        keywords=_plain(summary.keywords),
+        platforms=_plain(summary.platforms),
+        instruments=_plain(summary.instruments),
+        words=_plain(summary.words),
+        providers=tuple(replace(one, name=plain_text(one.name, 300)) for one in summary.providers),
+        parameters=tuple(
+            replace(one, name=plain_text(one.name, 200), units=plain_text(one.units, 100))
+            for one in summary.parameters
+        ),
+    )
+
+
+def _plain(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, (plain_text(text, 200) for text in texts))))
 
 
 class _Gathered:
@@ -65,8 +91,8 @@ class _Gathered:
     def shared(self, name: str) -> str:
         return self.one.get(name) or ""
 
-    def all(self, name: str, kind: Callable[..., T]) -> tuple[T, ...]:
-        return tuple(value for value in self.many.get(name, {}) if isinstance(value, kind))  # type: ignore[arg-type]
+    def all(self, name: str, kind: type[T]) -> tuple[T, ...]:
+        return tuple(value for value in self.many.get(name, {}) if isinstance(value, kind))
 
 
 def collection_record(
@@ -81,13 +107,13 @@ def collection_record(
     for summary in summaries:
         gathered.add(summary)
     name = folder.rpartition("/")[2] or source.title or source.name
-    terms = gathered.shared("licence")
+    spdx, terms = licence((gathered.shared("licence"),), source.licence)
     record = CollectionRecord(
         id=identifier,
-        title=gathered.shared("title") or one_line(name),
+        title=gathered.shared("title") or plain_text(name, 300) or identifier,
         description=gathered.shared("description") or _counted(gathered.count, folder),
-        licence=source.licence or "other",
-        licence_text=terms[:5_000],
+        licence=spdx,
+        licence_text=terms,
         providers=gathered.all("providers", Provider),
         keywords=gathered.all("keywords", str),
         parameters=gathered.all("parameters", Parameter),

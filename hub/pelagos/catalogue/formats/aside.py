@@ -100,7 +100,7 @@ class Reader:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "pelagos.catalogue.formats.worker"],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,  # libhdf5 prints its stack of errors
                 env=_environment(),

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from pelagos.catalogue.formats.calendars import moment_of_text
 from pelagos.catalogue.formats.coordinates import PRESSURE_UNITS
-from pelagos.catalogue.formats.extents import between
 from pelagos.catalogue.formats.structure import Structure, Variable
-from pelagos.catalogue.records import Parameter, Provider
+from pelagos.catalogue.records import Parameter, Provider, RecordError
+from pelagos.catalogue.rights import find_doi
+from pelagos.catalogue.values import parse_box, parse_interval, parse_moment
 
 _LIMIT = 20_000  # characters of a description
 _KEYWORDS, _KEYWORD = 100, 200
 _PARAMETERS = 200
-_DOI = re.compile(r"10\.\d{4,9}/[^\s\"<>,;]+[^\s\"<>,;.)\]]")
 _ONLY_DOI = re.compile(
-    r"(?:doi:?\s*|https?://(?:dx\.)?doi\.org/)*(10\.\d{4,9}/[^\s\"<>]+)", re.IGNORECASE
+    r"(?:doi:?\s*|https?://(?:dx\.)?doi\.org/)*10\.\d{4,9}/[^\s\"<>]+", re.IGNORECASE
 )
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,200}")
 _SERVING = re.compile(  # flags, errors, masks, bounds, counters, by the end of their names
@@ -27,8 +27,12 @@ _SERVING = re.compile(  # flags, errors, masks, bounds, counters, by the end of 
 _FLAG_NAMES = ("flag_values", "flag_masks", "flag_meanings", "cf_role", "sample_dimension")
 _MODIFIED = ("status_flag", "standard_error", "number_of_observations", "detection_minimum")
 _MASKS = ("land_binary_mask", "sea_binary_mask")
+_COORDINATES = {
+    "latitude", "longitude", "time", "depth", "altitude", "projection_x_coordinate",
+    "projection_y_coordinate", "grid_latitude", "grid_longitude", "forecast_period",
+    "forecast_reference_time", "model_level_number",
+}  # fmt: skip
 _CLOCK = re.compile(r"(days?|hours?|h|minutes?|min|seconds?|s)", re.IGNORECASE)
-_DATE_ONLY = re.compile(r"\s*\d{4}-?\d\d-?\d\d\s*")
 
 
 def one_line(text: str, limit: int = 300) -> str:
@@ -60,19 +64,18 @@ def providers(structure: Structure) -> tuple[Provider, ...]:
     """Institution or creator as producer, publisher as host."""
     of = Variable("", structure.attributes)
     found: dict[str, Provider] = {}
-    producer = of.text("creator_institution", "institution", "creator_name")
-    host = of.text("publisher_institution", "publisher_name")
+    producer = one_line(of.text("creator_institution", "institution", "creator_name"))
+    host = one_line(of.text("publisher_institution", "publisher_name"))
     for name, role, url in (
         (producer, "producer", of.text("creator_url")),
         (host, "host", of.text("publisher_url")),
     ):
-        name = one_line(name)
         if not name:
             continue
         known = found.get(name)
-        url = url if re.fullmatch(r"https?://\S{1,1000}", url) else ""
+        safe = url if re.fullmatch(r"https?://\S{1,1000}", url) else ""
         roles = (*known.roles, role) if known else (role,)
-        found[name] = Provider(name, roles, known.url if known and known.url else url)
+        found[name] = Provider(name, roles, known.url if known and known.url else safe)
     return tuple(found.values())
 
 
@@ -86,11 +89,11 @@ def doi(structure: Structure) -> str:
     """The data set's DOI: what says that it is one; a DOI within a list of papers is not."""
     of = Variable("", structure.attributes)
     for name in ("doi", "identifier_product_doi", "dataset_doi", "product_doi"):
-        if found := _DOI.search(of.text(name)):
-            return found.group()
+        if found := find_doi(of.text(name)):
+            return found
     for name in ("id", "references"):
-        if found := _ONLY_DOI.fullmatch(of.text(name)):
-            return found.group(1).rstrip(".")
+        if _ONLY_DOI.fullmatch(of.text(name)):
+            return find_doi(of.text(name))
     return ""
 
 
@@ -99,8 +102,9 @@ def updated(structure: Structure) -> datetime | None:
     of = Variable("", structure.attributes)
     for name in ("date_metadata_modified", "date_modified", "date_update", "date_issued",
                  "date_created"):  # fmt: skip
-        if found := moment_of_text(of.text(name)):
-            return found
+        with contextlib.suppress(RecordError):
+            if found := parse_moment(of.text(name)):
+                return found
     return None
 
 
@@ -119,22 +123,22 @@ def box(structure: Structure) -> tuple[float, float, float, float] | None:
     ]
     if any(len(side) != 1 for side in sides):
         return None
-    west, south, east, north = (side[0] for side in sides)
-    around = between(west, east)
-    if around is None or not -90 <= south <= north <= 90:
+    try:
+        west, south, east, north = (side[0] for side in sides)
+        found = parse_box(west, south, east, north)
+    except RecordError:
         return None
-    return around[0], south, around[1], north
+    return found.west, found.south, found.east, found.north
 
 
 def times(structure: Structure) -> tuple[datetime | None, datetime | None]:
     """time_coverage_start and _end (a day lasts until its last second); None where absent."""
     of = Variable("", structure.attributes)
-    start = moment_of_text(of.text("time_coverage_start"))
-    text = of.text("time_coverage_end")
-    end = moment_of_text(text)
-    if end and _DATE_ONLY.fullmatch(text):
-        end += timedelta(days=1, seconds=-1)
-    return (start, end) if not (start and end) or start <= end else (None, None)
+    try:
+        found = parse_interval(of.text("time_coverage_start"), of.text("time_coverage_end"))
+    except RecordError:
+        return None, None
+    return (found.start, found.end) if found else (None, None)
 
 
 def depth(structure: Structure) -> tuple[float, float] | None:
@@ -142,7 +146,13 @@ def depth(structure: Structure) -> tuple[float, float] | None:
     of = Variable("", structure.attributes)
     ends = [of.numbers(f"geospatial_vertical_{name}") for name in ("min", "max")]
     units = of.text("geospatial_vertical_units").lower()
-    if any(len(end) != 1 for end in ends) or units not in ("m", "metre", "metres", "meter", "meters"):
+    if any(len(end) != 1 for end in ends) or units not in (
+        "m",
+        "metre",
+        "metres",
+        "meter",
+        "meters",
+    ):
         return None
     if of.text("geospatial_vertical_positive").lower() == "up":
         ends = [[-ends[1][0]], [-ends[0][0]]]
@@ -202,9 +212,7 @@ def parameter_of(variable: Variable) -> Parameter | None:
     standard = variable.text("standard_name").lower()
     if not _NAME.fullmatch(standard):
         standard = ""
-    if standard in ("latitude", "longitude", "time", "depth", "altitude", "projection_x_coordinate",
-                    "projection_y_coordinate", "grid_latitude", "grid_longitude",
-                    "forecast_period", "forecast_reference_time", "model_level_number"):  # fmt: skip
+    if standard in _COORDINATES:
         return None
     if (
         standard.startswith("sea_water_pressure")

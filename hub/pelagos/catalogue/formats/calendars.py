@@ -1,4 +1,4 @@
-"""Numbers and texts as moments in UTC, whatever calendar they are in (CF 4.4)."""
+"""Numbers with units as moments in UTC, whatever calendar they are in (CF 4.4)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import warnings
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import cftime
+import cftime  # type: ignore[import-untyped]
 
 _UNITS = re.compile(
     r"\s*(microsec(ond)?|millisec(ond)?|msec|sec(ond)?|min(ute)?|h(ou)?r|h|s|d|day|month|year|week)"
     r"s?\s+since\s+\S",
     re.IGNORECASE,
 )
-_TEXT = re.compile(r"(\d{4})(?:-?(\d\d)(?:-?(\d\d))?)?(?:[T ]?(\d\d):?(\d\d)(?::?(\d\d))?)?")
 _REAL = {"standard", "gregorian", "proleptic_gregorian", "julian", ""}
 
 
@@ -71,30 +70,6 @@ def _named(date: Any) -> datetime:
 def _rounded(date: datetime) -> datetime:
     """To the second: days in double precision are not better than that."""
     return (date + timedelta(microseconds=500_000)).replace(microsecond=0)
-
-
-def moment_of_text(text: str) -> datetime | None:
-    """A date or time as attributes have it (ISO 8601, also without `-` and `:`); None if neither.
-
-    What has no zone is UTC.
-    """
-    text = text.strip()
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        match = _TEXT.match(text)
-        if not match:
-            return None
-        try:
-            year, month, day, *clock = (int(part) if part else None for part in match.groups())
-            found = datetime(year or 0, month or 1, day or 1, *(part or 0 for part in clock))  # noqa: DTZ001
-        except ValueError:
-            return None
-    found = found.replace(tzinfo=UTC) if found.tzinfo is None else found
-    try:
-        return found.astimezone(UTC).replace(microsecond=0)
-    except OverflowError:
-        return None
 
 
 def written(value: datetime | None) -> str:

@@ -30,7 +30,7 @@ _BROKEN = (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeErro
 _PLATFORM_VARIABLES = ("PLATFORM_NUMBER", "Platform", "PLATFORM_CODE", "platform_code")
 _INSTRUMENT_VARIABLES = ("PLATFORM_TYPE", "Temperature_Instrument")
 _WORD_VARIABLES = ("PROJECT_NAME", "PI_NAME", "SDN_CRUISE", "SDN_LOCAL_CDI_ID", "dataset",
-                   "WOD_cruise_identifier", "Institute", "Ocean_Vehicle", "SDN_STATION")  # fmt: skip
+                   "WOD_cruise_identifier", "Institute", "Ocean_Vehicle")  # fmt: skip
 
 
 @dataclass
@@ -229,9 +229,9 @@ def _positions(
                 same = (ys == nothing) & (xs == nothing)
                 if np.count_nonzero(same) > 1:
                     known &= ~same
-        ys = _latitudes(data, ys)
-        known &= np.isfinite(ys)
-        south_north.add(ys[known])
+        inside = _latitudes(data, ys)
+        known &= np.isfinite(inside)
+        south_north.add(inside[known])
         around.add(xs[known])
 
 

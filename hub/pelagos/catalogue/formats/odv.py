@@ -17,10 +17,11 @@ from datetime import UTC, datetime
 import numpy as np
 
 from pelagos.catalogue.formats.attributes import one_line, sea_depth
-from pelagos.catalogue.formats.calendars import moment_of_text, written
+from pelagos.catalogue.formats.calendars import written
 from pelagos.catalogue.formats.extents import Longitudes, Span, depth_of_pressure
 from pelagos.catalogue.formats.summary import Summary, UnreadableError
-from pelagos.catalogue.records import Parameter, Provider
+from pelagos.catalogue.records import Parameter, Provider, RecordError
+from pelagos.catalogue.values import parse_moment
 
 MEDIA_TYPE = "text/plain"
 _LINE, _COMMENTS, _COLUMNS = 256 * 1024, 20_000, 2_000
@@ -70,12 +71,16 @@ class _Table:
         for position in self.values:
             code = self.mapping.get(self.names[position], ("", ""))[0]
             name, units = lower[position], self.units[position].lower()
-            if self.depth is None and units in ("m", "metres", "meters", "") and (
-                code in _DEPTHS or (not code and name == "depth")
+            if (
+                self.depth is None
+                and units in ("m", "metres", "meters", "")
+                and (code in _DEPTHS or (not code and name == "depth"))
             ):
                 self.depth = position
-            if self.pressure is None and units in _DECIBAR and (
-                code in _PRESSURES or (not code and name.startswith("pres"))
+            if (
+                self.pressure is None
+                and units in _DECIBAR
+                and (code in _PRESSURES or (not code and name.startswith("pres")))
             ):
                 self.pressure = position
 
@@ -118,7 +123,7 @@ def read_odv(path: str) -> Summary:
         raise UnreadableError(f"larger than {_FILE_LIMIT >> 20} MiB, the most for a text file")
     lines = _lines(path)
     try:
-        comments, mapping, table = _header(lines)
+        comments, table = _header(lines)
         found = _rows(lines, table)
     finally:
         lines.close()
@@ -164,8 +169,8 @@ def _lines(path: str) -> Generator[tuple[int, str], None, None]:
 
 def _header(
     lines: Iterator[tuple[int, str]],
-) -> tuple[list[str], dict[str, tuple[str, str]], _Table]:
-    """Comments, the mapping of columns to P01 and P06, and the columns."""
+) -> tuple[list[str], _Table]:
+    """Comments and columns, with their mapping to P01 and P06."""
     comments: list[str] = []
     mapping: dict[str, tuple[str, str]] = {}
     announced = False
@@ -173,7 +178,7 @@ def _header(
         if not line.startswith("//"):
             if not line.strip() and number <= _COMMENTS:
                 continue
-            return comments, mapping, _table(number, line, mapping)
+            return comments, _table(number, line, mapping)
         if len(comments) >= _COMMENTS:
             raise UnreadableError(f"more than {_COMMENTS} lines of comments")
         announced = announced or line[2:].strip() == "SDN_parameter_mapping"
@@ -256,15 +261,18 @@ def _station(found: _Found, table: _Table, cells: list[str], number: int) -> Non
 
 def _moment(table: _Table, cells: list[str]) -> datetime | None:
     if "time" in table.at:
-        return moment_of_text(cells[table.at["time"]])
+        try:
+            return parse_moment(cells[table.at["time"]])
+        except RecordError:
+            return None
     if "mon/day/yr" not in table.at:
         return None
     clock = cells[table.at["hh:mm"]] if "hh:mm" in table.at else "00:00"
     try:
-        date = datetime.strptime(f"{cells[table.at['mon/day/yr']]} {clock}", "%m/%d/%Y %H:%M")
+        text = f"{cells[table.at['mon/day/yr']]} {clock} +0000"
+        return datetime.strptime(text, "%m/%d/%Y %H:%M %z").astimezone(UTC)
     except ValueError:
         return None
-    return date.replace(tzinfo=UTC)
 
 
 def _number(text: str) -> float:

@@ -11,7 +11,6 @@ import json
 import os
 import resource
 import socket
-import sys
 import warnings
 
 from pelagos.catalogue.formats.summary import Summary, UnreadableError, to_json
@@ -67,4 +66,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
