@@ -56,7 +56,10 @@ def test_the_recorded_file_with_a_byte_order_mark() -> None:
     assert found.box == (-8.4245, 51.2471667, -8.4245, 51.2471667)
     assert (found.start, found.end) == ("2006-02-18T12:54:17+00:00",) * 2
     assert found.depth == (1, 88)
-    assert [(one.p01, one.units) for one in found.parameters] == [("TEMPPR01", "C"), ("PSALST01", "psu")]
+    assert [(one.p01, one.units) for one in found.parameters] == [
+        ("TEMPPR01", "C"),
+        ("PSALST01", "psu"),
+    ]
 
 
 def test_the_recorded_invalid_file_says_what_is_wrong_and_where() -> None:
@@ -76,8 +79,8 @@ def test_stations_across_the_antimeridian_and_depth_from_pressure(tmp_path: Path
 def test_a_plain_spreadsheet_without_vocabularies(tmp_path: Path) -> None:
     found = odv(
         tmp_path,
-        "Cruise\tStation\tType\tmon/day/yr\thh:mm\tLongitude [degrees_east]\tLatitude [degrees_north]"
-        "\tBot. Depth [m]\tDepth [m]\tQF\tOxygen [umol/kg]\tQF",
+        "Cruise\tStation\tType\tmon/day/yr\thh:mm\tLongitude [degrees_east]\t"
+        "Latitude [degrees_north]\tBot. Depth [m]\tDepth [m]\tQF\tOxygen [umol/kg]\tQF",
         "C\t1\tB\t02/18/2006\t12:54\t200\t5\t88\t1\t0\t250\t0",
     )
     assert (found.box, found.start) == ((-160, 5, -160, 5), "2006-02-18T12:54:00+00:00")
