@@ -173,7 +173,8 @@ def test_references_are_followed_once_whatever_they_say() -> None:
 def test_nested_metadata_and_direct_data_sets() -> None:
     meta = (
         '<metadata inherited="true"><serviceName>all</serviceName>'
-        "<timeCoverage><start>2020-01-01</start><duration>10 days</duration></timeCoverage></metadata>"
+        "<timeCoverage><start>2020-01-01</start><duration>10 days</duration></timeCoverage>"
+        "</metadata>"
     )
     box = (
         '<geospatialCoverage zpositive="up"><northsouth><start>-90</start>'
@@ -206,7 +207,8 @@ def test_nested_metadata_and_direct_data_sets() -> None:
         ('<dataset name="a" urlPath="a.nc"/>', "neither OPeNDAP nor HTTP"),
         ('<dataset name="a" ID="a.nc" urlPath="a.nc"><serviceName>http</serviceName>'
          "<geospatialCoverage><northsouth><start>80</start><size>20</size></northsouth>"
-         "<eastwest><start>0</start><size>1</size></eastwest></geospatialCoverage></dataset>", "latitude"),
+         "<eastwest><start>0</start><size>1</size></eastwest></geospatialCoverage></dataset>",
+         "latitude"),
         ('<dataset name="a" urlPath="a.nc"><serviceName>http</serviceName><timeCoverage>'
          "<start>9999-99-99</start></timeCoverage></dataset>", "no time"),
     ],
