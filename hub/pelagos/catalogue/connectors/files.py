@@ -23,7 +23,12 @@ from pelagos.catalogue.connectors.thredds import Thredds
 from pelagos.catalogue.described import NAME, Description, describe
 from pelagos.catalogue.folders import Entry, Tree, is_odv, locate
 from pelagos.catalogue.formats.aside import Reader
-from pelagos.catalogue.formats.summary import Summary, UnreadableError, from_json, to_json
+from pelagos.catalogue.formats.summary import (
+    Summary,
+    UnreadableError,
+    from_json,
+    to_json,
+)
 from pelagos.catalogue.records import (
     CollectionRecord,
     GranuleRecord,
@@ -81,6 +86,7 @@ class FilesConnector(Connector[FilesSource]):
             self._groups: dict[str, list[Entry]] = {}
             self._described = {one.id: one for one in description.collections}
             self._held: tuple[str, dict[str, Summary]] = ("", {})
+            self._refusing: set[str] = set()  # collections of which no file can be read
             self._new: dict[str, dict[str, Any]] = {}  # what collections say that have changed
             skipped = list(self._gather(tree, description))
             stamp = self._stamp(self._groups, text, [str(one) for one in skipped])
@@ -96,7 +102,8 @@ class FilesConnector(Connector[FilesSource]):
                     yield Rejected(one.id, document.problem(at, reason))
             for identifier in self._groups:
                 yield from self._collection(tree, reader, identifier)
-            self.memory["stamp"] = stamp
+            if all(self._is_known(identifier) for identifier in self._groups):
+                self.memory["stamp"] = stamp
 
     def _gather(self, tree: Tree, description: Description) -> Iterator[Rejected]:
         """Sort files into collections; say what is skipped."""
@@ -132,6 +139,7 @@ class FilesConnector(Connector[FilesSource]):
         if summary is None:
             summary = self._gathered(tree, reader, identifier)
         if summary is None:
+            self._refusing.add(identifier)
             yield Rejected(identifier, "none of its files can be read")
             yield from self._refused(tree, reader, entries)
             return
@@ -140,13 +148,18 @@ class FilesConnector(Connector[FilesSource]):
         except RecordError as error:
             yield Rejected(identifier, str(error))
 
+    def _is_known(self, identifier: str) -> bool:
+        """Whether this run, or one before, has read a collection as it is, with its granules."""
+        known = self.memory.get("collections", {}).get(identifier, {})
+        stamp: str = known.get("stamp", "")
+        return identifier in self._refusing or stamp == self._stamp_of(identifier)
+
     def _known(self, identifier: str) -> Summary | None:
         """What the files of a collection said together, if none of them has changed."""
-        known = self.memory.get("collections", {}).get(identifier, {})
-        if known.get("stamp") != self._stamp_of(identifier):
+        if not self._is_known(identifier):
             return None
         try:
-            return from_json(known["summary"])
+            return from_json(self.memory["collections"][identifier]["summary"])
         except (KeyError, TypeError, ValueError):  # of another version
             return None
 
@@ -248,21 +261,6 @@ class FilesConnector(Connector[FilesSource]):
                 line = f"{entry.path}\0{entry.size}\0{entry.modified}\0{entry.inode}\n"
                 digest.update(line.encode())
         return digest.hexdigest()
-
-
-def open_file(source: FilesSource, path: str) -> int:
-    """A descriptor of a file that the source lists, for reading; the caller closes it.
-
-    `path` is that of an asset's `files/…`, decoded. Raises FileNotFoundError for whatever is not
-    listed, whether it is there or not; OSError, and SourceError if the source itself can't be read.
-    """
-    if not source.path:
-        raise FileNotFoundError(path)
-    with Tree(locate(source.path)) as tree:
-        description, _, _ = describe(source, tree)
-        if path == NAME or not description.lists(path):
-            raise FileNotFoundError(path)
-        return tree.open(path)
 
 
 def _free(identifier: str, taken: set[str]) -> str:
