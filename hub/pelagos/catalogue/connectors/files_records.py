@@ -204,19 +204,6 @@ def granule_record(
         parameters = () if described.parameters else parameters
         instruments = () if described.instruments else instruments
     platform = summary.platforms[0] if len(summary.platforms) == 1 else ""
-    asset = Asset(
-        "data",
-        f"files/{quote(entry.path)}",
-        summary.media_type,
-        name,
-        entry.size,
-        checksum,
-    )
-    properties: dict[str, object] = {}
-    if summary.notes:
-        properties["pelagos:notes"] = list(summary.notes)
-    if summary.feature_type:
-        properties["pelagos:feature_type"] = summary.feature_type
     return GranuleRecord(
         id=entry.path,
         title=f"{summary.title} ({name})" if summary.title else name,
@@ -228,10 +215,25 @@ def granule_record(
         instruments=() if instruments == collection.instruments else instruments,
         parameters=() if parameters == collection.parameters else parameters,
         words=tuple(dict.fromkeys(_words(entry, summary, platform))),
-        assets=(asset,),
+        assets=(_asset(entry, summary, checksum),),
         updated=_moment(summary.updated) or _modified(entry),
-        properties=properties,
+        properties=_properties(summary),
     )
+
+
+def _asset(entry: Entry, summary: Summary, checksum: str) -> Asset:
+    name = entry.path.rpartition("/")[2]
+    href = f"files/{quote(entry.path)}"
+    return Asset("data", href, summary.media_type, name, entry.size, checksum)
+
+
+def _properties(summary: Summary) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    if summary.notes:
+        properties["pelagos:notes"] = list(summary.notes)
+    if summary.feature_type:
+        properties["pelagos:feature_type"] = summary.feature_type
+    return properties
 
 
 def _words(entry: Entry, summary: Summary, platform: str) -> Iterator[str]:
