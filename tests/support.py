@@ -38,6 +38,7 @@ def facts_of(state: State, backend: BackendKind = BackendKind.DOCKER) -> Facts:
         proxy_api_port=8001,
         dav_port=8002,
         workspace_port=8003,
+        catalogue_port=8004,
     )
 
 
