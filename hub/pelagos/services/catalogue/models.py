@@ -29,7 +29,7 @@ _BBOX = (
 _DATETIME = (
     "A moment (RFC 3339) or two with `/` between; `..` or nothing is an open end, but not both."
 )
-_Q = "Free text. `,` is or, words side by side are and, `\"…\"` is a phrase."
+_Q = 'Free text. Words side by side must all be there; `,` is or; `"…"` is a phrase.'
 _SORT = "Fields with `,` between; `-` before one turns its order round."
 _FIELDS = "Members of the answer with `,` between; `-` before one leaves it out."
 _TOKEN = "Where to go on; links `next` and `prev` carry it."  # noqa: S105 - of a page
@@ -177,7 +177,7 @@ class CollectionsBody(BaseModel):
         None, description=f"At most so many at once ({MOST} at most)."
     )
     sortby: Annotated[list[SortField], Field(max_length=10)] | None = None
-    fields: FieldsChoice | None = None
+    fields: FieldsChoice = Field(FieldsChoice(), description="Members that an answer has.")
     token: Annotated[str, Field(max_length=TOKEN_BYTES)] | None = Field(None, description=_TOKEN)
 
 

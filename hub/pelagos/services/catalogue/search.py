@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -49,7 +49,8 @@ class Wanted:
     include: frozenset[str] = frozenset()
     exclude: frozenset[str] = frozenset()
     virtual_lab: str = ""
-    # the request's own members, for the links of a POST
+    # of a POST: its members, for the links to other pages
+    is_body: bool = False
     body: dict[str, Any] = field(default_factory=dict)
 
 
@@ -74,6 +75,7 @@ def of_body(sent: BaseModel) -> Wanted:
     given = sent.model_dump(exclude_none=True)
     text = given.get("q") or ""
     fields = given.get("fields") or {}
+    geometry = geometry_of(given["intersects"]) if "intersects" in given else None
     wanted = _wanted(
         given,
         text=text if isinstance(text, str) else ",".join(text),
@@ -85,10 +87,12 @@ def of_body(sent: BaseModel) -> Wanted:
         exclude=_names(fields.get("exclude") or ()),
         collections=tuple(given.get("collections") or ()),
         ids=tuple(given.get("ids") or ()),
-        geometry=geometry_of(given["intersects"]) if "intersects" in given else None,
+        geometry=geometry,
     )
-    wanted.body.update(given)
-    return wanted
+    body = {key: value for key, value in given.items() if key != "token" and value != {}}
+    if geometry:
+        body["intersects"] = geometry
+    return replace(wanted, is_body=True, body=body)
 
 
 def _wanted(
@@ -117,7 +121,7 @@ def _wanted(
             facets=_facets(given),
             collections=collections,
             ids=ids,
-            intersects=geometry,
+            geometry=geometry,
         ),
         Slice(min(given.get("limit") or LIMIT, MOST), given.get("token") or "", orders),
         include,
@@ -209,11 +213,15 @@ def _moment(text: str) -> datetime:
         raise QueryError(
             f"datetime: {text[:60]!r} is no moment such as 2020-01-31T00:00:00Z (RFC 3339)."
         )
-    *date, second, fraction, sign, hours, minutes = found.groups()
+    year, month, day, hour, minute, second, fraction, sign, hours, minutes = found.groups()
     leap = second == "60"
     try:
         moment = datetime(
-            *(int(part) for part in date),
+            int(year),
+            int(month),
+            int(day),
+            int(hour),
+            int(minute),
             59 if leap else int(second),
             int((fraction or "0")[:6].ljust(6, "0")),
             tzinfo=UTC,
@@ -267,7 +275,14 @@ def geometry_of(found: Any) -> dict[str, Any]:
     try:
         geometry = shape(found)
         flat = shapely.get_coordinates(geometry)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, shapely.errors.ShapelyError):
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        shapely.errors.ShapelyError,
+    ):
         raise QueryError(
             f"intersects: the coordinates of this {found['type']} can't be read."
         ) from None
@@ -282,8 +297,15 @@ def geometry_of(found: Any) -> dict[str, Any]:
         )
     if not geometry.is_valid:
         raise QueryError("intersects: the geometry crosses itself.")
-    plain: dict[str, Any] = found
-    return plain
+    return _plain(found)
+
+
+def _plain(found: dict[str, Any]) -> dict[str, Any]:
+    """A checked geometry without what else was sent with it."""
+    if found["type"] == "GeometryCollection":
+        parts = [_plain(part) for part in found["geometries"]]
+        return {"type": "GeometryCollection", "geometries": parts}
+    return {"type": found["type"], "coordinates": found["coordinates"]}
 
 
 def _check_type(found: Any, depth: int) -> None:
