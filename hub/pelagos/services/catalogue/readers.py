@@ -31,8 +31,9 @@ class SlowError(AwayError):
 class Readers:
     """Answers questions about one index file in `threads` threads.
 
-    Open it first, and close it at the end. A question may take `seconds`, with the time that it waited; `waiting` may wait. More are
-    refused with AwayError at once, and who took too long gets SlowError.
+    Open it first, and close it at the end. A question may take `seconds`, with the time that it
+    waited; `waiting` may wait. More are refused with AwayError at once, and who took too long gets
+    SlowError.
     """
 
     def __init__(
