@@ -27,7 +27,8 @@ from pelagos.catalogue.records import (
 from pelagos.deployment import CATALOGUE_PATH
 from pelagos.services.catalogue.service import app_for
 from pelagos.services.identity import Hub
-from pelagos.settings import CatalogueSettings, Settings, VirtualLab
+from pelagos.settings import Settings, VirtualLab
+from pelagos.settings.sources import CatalogueSettings
 from support import free_port, until
 
 SCOPE = "access:services!service=catalogue"

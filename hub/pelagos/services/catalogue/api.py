@@ -19,6 +19,7 @@ from stac_fastapi.extensions.collection_search import CollectionSearchPostExtens
 from stac_fastapi.types.config import ApiSettings
 from stac_fastapi.types.core import AsyncBaseCoreClient
 
+from pelagos.catalogue.stac import VERSION
 from pelagos.services.catalogue import models, search
 from pelagos.services.catalogue.answers import Answers
 from pelagos.services.catalogue.links import GEOJSON, HTML, JSON, OPENAPI, link
@@ -90,7 +91,7 @@ class _Client(AsyncBaseCoreClient):  # type: ignore[misc]
         return _answer(
             {
                 "type": "Catalog",
-                "stac_version": self.stac_version,
+                "stac_version": VERSION,
                 "id": "pelagos",
                 "title": f"{self.site}: catalogue",
                 "description": DESCRIPTION,
