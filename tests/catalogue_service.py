@@ -124,9 +124,7 @@ def a_float(number: int) -> GranuleRecord:
         end=at,
         platform=f"float-{number % 3}",
         instruments=("CTD",),
-        assets=(
-            Asset("data", f"files/{number:03}.nc", "application/x-netcdf", size=100 + number),
-        ),
+        assets=(Asset("data", f"files/{number:03}.nc", "application/x-netcdf", size=100 + number),),
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,12 @@ from catalogue_service import (
     build,
     settings,
 )
+from pelagos.catalogue.index import Reader, Writer
+from pelagos.catalogue.records import CollectionRecord
 from pelagos.deployment import CATALOGUE_PATH
+from pelagos.errors import AwayError
+from pelagos.services.catalogue.readers import Readers
 from stac_schemas import problems
-from support import until
 
 POINT = {"type": "Point", "coordinates": [20.5, 20.5]}
 
@@ -361,7 +364,7 @@ def test_the_description_for_programs_names_every_parameter(client: httpx.Client
     paths = answer.json()["paths"]
     names = {one["name"] for one in paths[f"{CATALOGUE_PATH}/search"]["get"]["parameters"]}
     assert names >= {"q", "collections", "ids", "bbox", "intersects", "datetime", "sortby",
-                     "fields", "limit", "token", "infrastructure", "licence", "virtual_lab"}  # fmt: skip
+                     "fields", "limit", "token", "infrastructure", "virtual_lab"}  # fmt: skip
     assert f"{CATALOGUE_PATH}/facets" in paths
     assert set(paths[f"{CATALOGUE_PATH}/collections"]) == {"get", "post"}
     assert "cdn" not in answer.text
@@ -381,22 +384,72 @@ def test_before_the_first_harvest_the_catalogue_says_so(tmp_path: Path, hub: Hub
 def test_a_rebuilt_index_is_read_anew(tmp_path: Path, hub: HubStandIn) -> None:
     path, other = tmp_path / "index.sqlite", tmp_path / "other" / "index.sqlite"
     build(path)
-    build(other)
-    with sqlite3.connect(other) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
-    with Service(path, hub, settings(), threads=1) as service:
-        with service.client(hub.person("ada")) as client:
-            assert client.get("/collections").is_success
-            other.replace(path)
-            assert client.get("/collections").is_success
-    assert until(lambda: True)
+    other.parent.mkdir()
+    with Writer(other) as writer:
+        run = writer.run("argo", "Argo GDAC")
+        run.collection(CollectionRecord("new", "New"))
+        run.finish()
+    with (
+        Service(path, hub, settings(), threads=1) as service,
+        service.client(hub.person("ada")) as client,
+    ):
+        assert FLOATS in ids(client.get("/collections").json())
+        other.replace(path)
+        assert ids(client.get("/collections", params={"infrastructure": "argo"}).json()) == [
+            "argo.new"
+        ]
 
 
-def test_a_search_that_takes_too_long_is_stopped(index: Path, hub: HubStandIn) -> None:
-    with Service(index, hub, settings(), seconds=0.0) as service:
-        with service.client(hub.person("ada")) as client:
-            answer = client.get("/search")
-            assert answer.status_code == 503
-            assert "takes longer than" in answer.json()["description"]
-            assert answer.headers["retry-after"]
+def endless(reader: Reader, *_: Any) -> Any:
+    with reader._state():
+        return reader._connection.execute(
+            "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
+        ).fetchone()
+
+
+def test_a_search_that_takes_too_long_is_stopped(
+    index: Path, hub: HubStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reader, "granules", endless)
+    with (
+        Service(index, hub, settings(), seconds=0.2, threads=1) as service,
+        service.client(hub.person("ada")) as client,
+    ):
+        answer = client.get("/search")
+        assert answer.status_code == 503
+        assert "takes longer than 0.2 s" in answer.json()["description"]
+        assert answer.headers["retry-after"]
+        # and its thread is free again
+        assert client.get("/collections").is_success
+
+
+async def test_a_search_that_waited_too_long_for_a_thread_is_refused_too(index: Path) -> None:
+    readers = Readers(index, threads=1, seconds=0.3, waiting=1)
+    readers.open()
+    try:
+        found = await asyncio.gather(
+            *(readers.ask(endless) for _ in range(4)), return_exceptions=True
+        )
+        assert all(isinstance(error, AwayError) for error in found), found
+        assert {str(error).partition(" t")[0] for error in found} == {
+            "This search", "The catalogue has",
+        }  # fmt: skip
+        assert await readers.ask(lambda reader: reader.collection(FLOATS, None))
+    finally:
+        readers.close()
+
+
+async def test_whoever_goes_away_leaves_the_reader_usable(index: Path) -> None:
+    readers = Readers(index, threads=1, seconds=0.3)
+    readers.open()
+    try:
+        gone = asyncio.create_task(readers.ask(endless))
+        await asyncio.sleep(0)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        with pytest.raises(AwayError):
+            await readers.ask(endless)
+        assert await readers.ask(lambda reader: reader.collection(FLOATS, None))
+    finally:
+        readers.close()

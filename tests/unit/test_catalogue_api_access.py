@@ -102,17 +102,21 @@ def test_a_person_sees_what_their_virtual_labs_allow_together(
 
 
 def test_without_restrictions_everybody_sees_all(index: Path, hub: HubStandIn) -> None:
-    with Service(index, hub, settings(VirtualLab(name="closed-lab"))) as service:
-        with service.client(hub.person("eve")) as client:
-            assert seen(client) == ALL
+    with (
+        Service(index, hub, settings(VirtualLab(name="closed-lab"))) as service,
+        service.client(hub.person("eve")) as client,
+    ):
+        assert seen(client) == ALL
 
 
 def test_with_restrictions_and_no_open_virtual_lab_who_is_in_none_sees_nothing(
     index: Path, hub: HubStandIn
 ) -> None:
-    with Service(index, hub, settings(COAST)) as service:
-        with service.client(hub.person("eve")) as client:
-            assert seen(client) == set()
+    with (
+        Service(index, hub, settings(COAST)) as service,
+        service.client(hub.person("eve")) as client,
+    ):
+        assert seen(client) == set()
 
 
 def test_one_virtual_lab_of_ones_own_narrows_and_puts_its_featured_first(
@@ -160,7 +164,7 @@ def test_no_parameter_leads_out_of_the_scope(service: Service, hub: HubStandIn) 
             {"collections": f"{SECRET},{FLOATS}", "ids": "hidden-1"},
             {"ids": "hidden-0,hidden-1,hidden-2"},
             {"q": "hidden"},
-            {"q": "argo OR hidden,-argo"},
+            {"q": "nothing OR hidden"},
             {"bbox": "20.15,20.15,20.25,20.25"},
             {"intersects": json.dumps(at)},
             {"infrastructure": "closed"},
@@ -197,20 +201,21 @@ def test_no_parameter_leads_out_of_the_scope(service: Service, hub: HubStandIn) 
 def test_a_token_of_a_page_of_another_scope_shows_nothing_of_it(
     service: Service, hub: HubStandIn
 ) -> None:
-    query = {"limit": 1, "sortby": "title", "collections": f"{SECRET},{FLOATS}"}
+    query = {"limit": 1, "sortby": "id"}
     with (
         service.client(hub.person("root", admin=True)) as admin,
         service.client(hub.person("eve")) as eve,
     ):
-        for path in ("/search", "/collections"):
-            if path == "/collections":
-                del query["collections"]
-            page = admin.get(path, params=query).json()
-            href = next(one["href"] for one in page["links"] if one["rel"] == "next")
-            answer = eve.get(href)
-            assert answer.status_code in (200, 400)
-            assert "closed" not in answer.json().get("features", [{}])[0].get("collection", "")
-            assert SECRET not in answer.text.replace("closed.secret%2C", "")
+        for path, expected in (
+            ("/search", f'"collection":"{SECRET}"'),
+            ("/collections", f'"id":"{SECRET}"'),
+        ):
+            shown, page = 0, admin.get(path, params=query)
+            while following := [x for x in page.json()["links"] if x["rel"] == "next"]:
+                page = admin.get(following[0]["href"])
+                shown += expected in page.text
+                assert expected not in eve.get(following[0]["href"]).text
+            assert shown
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -347,15 +352,17 @@ def test_what_a_new_collection_changes_is_seen_soon(
     monkeypatch.setattr("pelagos.services.catalogue.access.FRESH_SECONDS", 0.0)
     path = tmp_path / "index.sqlite"
     build(path)
-    with Service(path, hub, settings(COAST)) as service:
-        with service.client(hub.person("bob")) as client:
-            assert seen(client) == {STATIONS, "emodnet.empty"}
-            with Writer(path) as writer:
-                run = writer.run("emodnet", "EMODnet")
-                run.collection(CollectionRecord("new", "New"))
-                run.finish()
-            found = client.get("/collections").json()["collections"]
-            assert [one["id"] for one in found] == ["emodnet.new"]
+    with (
+        Service(path, hub, settings(COAST)) as service,
+        service.client(hub.person("bob")) as client,
+    ):
+        assert seen(client) == {STATIONS, "emodnet.empty"}
+        with Writer(path) as writer:
+            run = writer.run("emodnet", "EMODnet")
+            run.collection(CollectionRecord("new", "New"))
+            run.finish()
+        found = client.get("/collections").json()["collections"]
+        assert [one["id"] for one in found] == ["emodnet.new"]
 
 
 def test_a_hub_that_is_away_is_said_so(index: Path) -> None:
