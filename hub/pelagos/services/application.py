@@ -50,8 +50,9 @@ class Pages:
     """Templates of a service over those that all share; everything is escaped."""
 
     def __init__(self, folder: Path, site: Site, prefix: str) -> None:
-        """`folder` holds the service's own `templates` and `static`."""
-        self._static = [folder / "static", _HERE / "static"]
+        """`folder` holds the service's own `templates`, and `static` if it has any."""
+        folders = (folder / "static", _HERE / "static")
+        self._static = [one for one in folders if one.is_dir()]
         self._environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader([folder / "templates", _HERE / "templates", TEMPLATES]),
             autoescape=True,

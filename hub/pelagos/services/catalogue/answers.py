@@ -68,6 +68,8 @@ class Answers:
         view = await self._views.of(caller(request), wanted.virtual_lab)
         criteria = replace(wanted.criteria, scope=view.scope)
         if collection:
+            if criteria.collections not in ((), (collection,)):
+                raise QueryError(f"collections: here it can only be {collection[:200]!r}.")
             criteria = replace(criteria, collections=(collection,))
 
         def question(reader: Reader) -> bytes:

@@ -24,7 +24,7 @@ class Links:
     def __init__(self, request: Request, prefix: str) -> None:
         """`prefix` has no final slash. Raises HTTPException if the request names no host."""
         self.base = f"{public_origin(request)}{prefix}"
-        self.root = link("root", f"{self.base}/", JSON)
+        self.root = link("root", f"{self.base}/", JSON, "Catalogue")
         query = request.url.query
         self._path = f"{public_origin(request)}{request.url.path}"
         self.here = f"{self._path}?{query}" if query else self._path
@@ -34,12 +34,13 @@ class Links:
         """Give a collection its links and its assets their addresses. Changes it."""
         here = f"{self.base}/collections/{quote(document.get('id', ''))}"
         document["links"] = [
-            link("self", here, JSON),
+            link("self", here, JSON, "This collection"),
             self.root,
-            link("parent", f"{self.base}/", JSON),
-            link("items", f"{here}/items", GEOJSON),
+            link("parent", f"{self.base}/", JSON, "Catalogue"),
+            link("items", f"{here}/items", GEOJSON, "Its items"),
             *document.get("links", ()),
         ]
+        document["itemType"] = "feature"  # OGC 17-069r4 7.14: of what its items are
         return self._assets(document, document.get("id", ""))
 
     def item(self, document: Document) -> Document:

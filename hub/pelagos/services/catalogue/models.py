@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import attr
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from stac_fastapi.types.search import APIRequest
 
 LIMIT = 10  # as the STAC API specification proposes
@@ -92,8 +92,8 @@ class ItemsQuery(CollectionsQuery):
 
 
 @attr.s(auto_attribs=True, kw_only=True)
-class FeaturesQuery(CollectionsQuery):
-    """GET /collections/{collection_id}/items (Features)."""
+class FeaturesQuery(ItemsQuery):
+    """GET /collections/{collection_id}/items (Features); pystac-client sends `collections` too."""
 
     collection_id: CollectionId
 
@@ -150,7 +150,9 @@ class FieldsChoice(BaseModel):
     exclude: _Names | None = None
 
 
-_Facet = Annotated[list[_Value], Field(max_length=VALUES, description="Any of these.")]
+# one value may stand without a list: stac-api-validator sends `collections` so
+_Listed = BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+_Facet = Annotated[list[_Value], Field(max_length=VALUES, description="Any of these."), _Listed]
 
 
 class CollectionsBody(BaseModel):
@@ -181,7 +183,9 @@ class CollectionsBody(BaseModel):
     token: Annotated[str, Field(max_length=TOKEN_BYTES)] | None = Field(None, description=_TOKEN)
 
 
-_Ids = Annotated[list[Annotated[str, Field(max_length=_LONGEST_ID)]], Field(max_length=IDS)]
+_Ids = Annotated[
+    list[Annotated[str, Field(max_length=_LONGEST_ID)]], Field(max_length=IDS), _Listed
+]
 
 
 class ItemsBody(CollectionsBody):
