@@ -143,6 +143,11 @@ def test_pystac_client_finds_items(catalogue: Client, method: str) -> None:
     assert catalogue.search(method=method, ids=["antimeridian"]).matched() == 1
 
 
+def test_pystac_client_needs_no_final_slash(service: Service, token: str) -> None:
+    catalogue = Client.open(service.url, headers={"Authorization": f"token {token}"})
+    assert catalogue.get_collection(FLOATS).id == FLOATS
+
+
 def test_pystac_client_walks_from_collection_to_item(catalogue: Client) -> None:
     collection = catalogue.get_collection(STATIONS)
     items = {item.id: item for item in collection.get_items()}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
@@ -110,6 +110,9 @@ def _page_routes(pages: Pages, page: Callable[[Request], Response], reader: Any)
     router = APIRouter(dependencies=[reader])
 
     @router.get("")
+    def above() -> Response:
+        return RedirectResponse(f"{CATALOGUE_PATH}/", 307)
+
     @router.get("/api.html")
     def show(request: Request) -> Response:
         return page(request)
