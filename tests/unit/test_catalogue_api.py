@@ -370,6 +370,25 @@ def test_the_description_for_programs_names_every_parameter(client: httpx.Client
     assert "cdn" not in answer.text
 
 
+def test_each_route_for_programs_has_a_heading(client: httpx.Client, root: Path) -> None:
+    page = (root / "docs" / "reference" / "catalogue-api.md").read_text()
+    calls = [
+        f"{method.upper()} {path}"
+        for path, methods in client.get("/api").json()["paths"].items()
+        for method in methods
+    ]
+    assert len(calls) == 10
+    assert [call for call in calls if f"\n## `{call}`\n" not in page] == []
+    names = {
+        one["name"]
+        for methods in client.get("/api").json()["paths"].values()
+        for operation in methods.values()
+        for one in operation.get("parameters", ())
+        if one["in"] == "query"
+    }
+    assert [name for name in names if f"`{name}`" not in page] == []
+
+
 def test_before_the_first_harvest_the_catalogue_says_so(tmp_path: Path, hub: HubStandIn) -> None:
     path = tmp_path / "index.sqlite"
     with Service(path, hub, settings()) as service, service.client(hub.person("ada")) as client:

@@ -39,10 +39,18 @@ THREADS = 4
 SECONDS = 10.0  # that one search may take
 
 
-def make_app(deployment: Deployment, routers: Iterable[APIRouter] = ()) -> FastAPI:
+Routers = Callable[[Pages, Guard], Iterable[APIRouter]]
+
+
+def no_routers(pages: Pages, guard: Guard) -> Iterable[APIRouter]:
+    """No further pages."""
+    return ()
+
+
+def make_app(deployment: Deployment, routers: Routers = no_routers) -> FastAPI:
     """The service's application. Reads the secret that it needs.
 
-    `routers` are further pages of the service, with guards of their own.
+    `routers` makes further pages of the service, with guards of their own.
     """
     token = deployment.state.secret(NAME)
     return app_for(
@@ -59,7 +67,7 @@ def app_for(
     settings: Settings,
     hub: Hub,
     key: str,
-    routers: Iterable[APIRouter] = (),
+    routers: Routers = no_routers,
     threads: int = THREADS,
     seconds: float = SECONDS,
 ) -> FastAPI:
@@ -95,7 +103,12 @@ def app_for(
         )
 
     add_stac_api(app, answers, settings.site.name, CATALOGUE_PATH, [reader], page)
-    for router in (_page_routes(pages, page, reader), _open_routes(), *routers, guard.router):
+    for router in (
+        _page_routes(pages, page, reader),
+        _open_routes(),
+        *routers(pages, guard),
+        guard.router,
+    ):
         app.include_router(router, prefix=CATALOGUE_PATH, include_in_schema=False)
     if settings.catalogue.anonymous:
         # scripts of any site may read what anybody may: without cookies or tokens
@@ -139,7 +152,7 @@ def _answer(pages: Pages) -> Answer:
     """What goes wrong: a page for a browser, else as STAC and OGC API have it."""
 
     def answer(request: Request, status: int, sentence: str) -> Response:
-        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        if "text/html" in request.headers.get("accept", ""):
             return pages.render("error.html", {"sentence": sentence}, status)
         code = HTTPStatus(status).phrase.replace(" ", "")
         return JSONResponse({"code": code, "description": sentence}, status)
