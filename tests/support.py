@@ -226,6 +226,22 @@ class Person:
         )
 
 
+def start(vre: Vre, user: str, image: str = "base", **options: str) -> None:
+    """A person, made if need be, with a running server."""
+    with vre.api() as hub:
+        if hub.call("GET", f"/users/{user}", missing_ok=True) is None:
+            hub.call("POST", f"/users/{user}")
+        hub.call("POST", f"/users/{user}/server", {"image": image, **options})
+        until(lambda: hub.call("GET", f"/users/{user}")["servers"][""]["ready"], 90)
+
+
+def stop(vre: Vre, user: str) -> None:
+    """The server is gone; the person stays."""
+    with vre.api() as hub:
+        hub.call("DELETE", f"/users/{user}/server", missing_ok=True)
+        until(lambda: not hub.call("GET", f"/users/{user}")["servers"], 60)
+
+
 def cell(vre: Vre, user: str, source: str, seconds: float = 240) -> str:
     """What a cell on a person's server prints. Raises PelagosError with the cell's own error."""
 
