@@ -25,6 +25,7 @@ from pelagos.services.application import Answer, Pages, make_application
 from pelagos.services.catalogue.access import Views
 from pelagos.services.catalogue.answers import Answers, all_collections
 from pelagos.services.catalogue.api import DESCRIPTION, add_stac_api
+from pelagos.services.catalogue.files import file_routes
 from pelagos.services.catalogue.readers import Readers
 from pelagos.services.identity import Hub
 from pelagos.services.web import Guard, caller
@@ -105,6 +106,7 @@ def app_for(
     add_stac_api(app, answers, settings.site.name, CATALOGUE_PATH, [reader], page)
     for router in (
         _page_routes(pages, page, reader),
+        file_routes(settings, readers, views, [reader]),
         _open_routes(),
         *routers(pages, guard),
         guard.router,
