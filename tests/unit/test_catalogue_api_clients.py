@@ -225,7 +225,7 @@ def test_a_fuzzer_finds_no_server_error(service: Service, token: str, tmp_path: 
             "--header", f"Authorization: token {token}",
             "--checks", "not_a_server_error",
             "--phases", "examples,coverage,fuzzing",
-            "--mode", "all", "--max-examples", "30", "--seed", "4", "--generation-deterministic",
+            "--mode", "all", "--max-examples", "20", "--seed", "4", "--generation-deterministic",
             "--suppress-health-check", "all", "--workers", "2",
             "--warnings", "off", "--no-color", "--report-ndjson-path", str(report),
         ],

@@ -112,6 +112,7 @@ def app_for(
         guard.router,
     ):
         app.include_router(router, prefix=CATALOGUE_PATH, include_in_schema=False)
+    app.openapi()  # kept by the application: made now, and not while the first request waits
     if settings.catalogue.anonymous:
         # scripts of any site may read what anybody may: without cookies or tokens
         app.user_middleware.append(
