@@ -62,6 +62,7 @@ class Run:
         self._writer, self._source, self._title, self._number = writer, source, title, number
         self._numbers: dict[str, int] = {}  # of collections seen
         self._kept: set[int] = set()
+        self._changes = 0
         self._packers: dict[int, Packer] = {}
         writer.connection.execute("DROP TABLE IF EXISTS temp.seen")
         writer.connection.execute("CREATE TEMP TABLE seen (rid INTEGER PRIMARY KEY)")
@@ -153,6 +154,8 @@ class Run:
                 removal.remove_collection_parts(connection, number)
                 connection.execute("DELETE FROM collection WHERE num = ?", (number,))
                 removal.note_collections(connection)
+        if self._changes:
+            self._writer.tidy(self._changes)
         return len(gone)
 
     def _number_of(self, collection: str) -> int:
@@ -228,6 +231,7 @@ class Run:
             [*((rid,) for rid in same), *((row.rid,) for row in written)],
         )
         removal.add_to_count(connection, number, len(fresh))
+        self._changes += len(written)
         stored.added += len(fresh)
         stored.changed += len(replaced)
         stored.same += len(same)
