@@ -27,6 +27,7 @@ from pelagos.deployment import CATALOGUE_PATH
 from pelagos.errors import AwayError
 from pelagos.services.catalogue.readers import Readers
 from stac_schemas import problems
+from support import until
 
 POINT = {"type": "Point", "coordinates": [20.5, 20.5]}
 
@@ -458,17 +459,34 @@ async def test_a_search_that_waited_too_long_for_a_thread_is_refused_too(index: 
         readers.close()
 
 
-async def test_whoever_goes_away_leaves_the_reader_usable(index: Path) -> None:
-    readers = Readers(index, threads=1, seconds=0.3)
+async def started(readers: Readers) -> asyncio.Task[Any]:
+    """A search without an end, that a thread has begun."""
+    task = asyncio.create_task(readers.ask(endless))
+    await asyncio.to_thread(until, lambda: readers._running, 20, "the search")
+    return task
+
+
+async def test_a_search_ends_though_nobody_waits_for_it_any_more(index: Path) -> None:
+    readers = Readers(index, threads=1, seconds=0.5)
     readers.open()
     try:
-        gone = asyncio.create_task(readers.ask(endless))
-        await asyncio.sleep(0)
-        gone.cancel()
+        task = await started(readers)
+        task.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await gone
-        with pytest.raises(AwayError):
-            await readers.ask(endless)
+            await task
+        await asyncio.to_thread(until, lambda: not readers._running, 20, "its end")
         assert await readers.ask(lambda reader: reader.collection(FLOATS, None))
     finally:
         readers.close()
+
+
+async def test_the_end_of_the_service_waits_for_no_search(index: Path) -> None:
+    readers = Readers(index, threads=1, seconds=1000)
+    readers.open()
+    task = await started(readers)
+    waiting = asyncio.create_task(readers.ask(endless))
+    await asyncio.sleep(0)
+    readers.close()
+    for one in (task, waiting):
+        with pytest.raises((AwayError, asyncio.CancelledError)):
+            await one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from pelagos.errors import AwayError
 T = TypeVar("T")
 
 BUSY = "The catalogue has too much to do at the moment."
+_AGAIN_SECONDS = 0.05
 SLOW = "This search takes longer than {seconds:g} s and was stopped."
 
 
@@ -24,6 +26,7 @@ class _Job:
 
     def __init__(self, question: Callable[[Reader], Any]) -> None:
         self.answer: Future[Any] = Future()
+        self.watch: asyncio.TimerHandle | None = None
         self._question = question
         self._lock = threading.Lock()
         self._reader: Reader | None = None
@@ -46,7 +49,7 @@ class _Job:
                 self._reader = None
 
     def stop(self) -> None:
-        """It took too long."""
+        """It took too long. Again, if it goes on: an interrupt between two statements is lost."""
         with self._lock:
             self.late = True
             if self._reader is not None:
@@ -67,6 +70,7 @@ class Readers:
         self, path: Path, threads: int = 4, seconds: float = 10.0, waiting: int = 64
     ) -> None:
         self._path, self._seconds = path, seconds
+        self._running: set[_Job] = set()
         self._jobs: queue.Queue[_Job | None] = queue.Queue(threads + waiting)
         self._threads = [
             threading.Thread(target=self._work, name=f"catalogue-{number}", daemon=True)
@@ -79,11 +83,17 @@ class Readers:
             thread.start()
 
     def close(self) -> None:
-        """End the threads, once each has given its last answer."""
+        """End the threads; what they look for now is stopped."""
+        with contextlib.suppress(queue.Empty):
+            while job := self._jobs.get_nowait():
+                job.answer.cancel()
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads:
-            thread.join()
+            while thread.is_alive():
+                for job in list(self._running):
+                    job.stop()
+                thread.join(_AGAIN_SECONDS)
 
     async def ask(self, question: Callable[[Reader], T]) -> T:
         """What `question` finds out from a reader. Raises AwayError, and what it raises."""
@@ -92,10 +102,9 @@ class Readers:
             self._jobs.put_nowait(job)
         except queue.Full:
             raise AwayError(BUSY, "Try again in a moment.") from None
-        watch = asyncio.get_running_loop().call_later(self._seconds, job.stop)
+        self._watch(job, self._seconds)
         try:
             found: T = await asyncio.wrap_future(job.answer)
-            return found
         except (TimeoutError, asyncio.CancelledError):
             if not job.late:
                 raise
@@ -104,7 +113,19 @@ class Readers:
                 "Narrow it: name collections, a smaller area, a shorter time.",
             ) from None
         finally:
-            watch.cancel()
+            if job.answer.done() and job.watch:
+                job.watch.cancel()
+        return found
+
+    def _watch(self, job: _Job, seconds: float) -> None:
+        """Stop a job after so long, whether somebody still waits for it or not."""
+
+        def look() -> None:
+            if not job.answer.done():
+                job.stop()
+                self._watch(job, _AGAIN_SECONDS)
+
+        job.watch = asyncio.get_running_loop().call_later(seconds, look)
 
     def _work(self) -> None:
         """One thread: opens the index when it is first asked, and anew when it was replaced."""
@@ -121,9 +142,12 @@ class Readers:
                         reader = None
                     if reader is None:
                         reader, identity = Reader(self._path), found
+                    self._running.add(job)
                     job.answer.set_result(job.run(reader))
                 except BaseException as error:  # whoever asked gets it
                     job.answer.set_exception(error)
+                finally:
+                    self._running.discard(job)
         finally:
             if reader is not None:
                 reader.close()
