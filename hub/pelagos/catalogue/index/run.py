@@ -225,6 +225,7 @@ class Run:
                     row.rid = rid
         written = [*fresh, *replaced.values()]
         self._writer.allocator.assign([row for row in written if not row.rid])
+        written.sort(key=lambda row: row.rid)  # else FTS5 begins a piece with each step back
         self._insert(number, written)
         connection.executemany(
             "INSERT INTO temp.seen VALUES (?)",
