@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import ssl
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
@@ -21,6 +22,20 @@ from pelagos.catalogue.fetch_guard import FetchError, Guard
 
 _CONNECTIONS = 8
 _SHORTEST = 0.001  # seconds; a socket's timeout of 0 would mean something else
+
+
+_turns: dict[tuple[str, int | None], float] = {}  # place: when it may be asked next
+_turns_lock = threading.Lock()
+
+
+def take_turn(host: str, port: int | None, rate: float) -> None:
+    """Wait until `host` may be asked, at `rate` requests per second by all sources together."""
+    with _turns_lock:
+        now = time.monotonic()
+        turn = max(_turns.get((host, port), 0.0), now)
+        _turns[host, port] = turn + 1 / rate
+    if turn > now:
+        time.sleep(turn - now)
 
 
 @dataclass(frozen=True)
@@ -182,8 +197,9 @@ class _Body(httpx.SyncByteStream):
 
 
 @functools.cache
-def _tls() -> ssl.SSLContext:
-    return httpx.create_ssl_context()  # the system's choice by SSL_CERT_FILE, else certifi's
+def tls_context() -> ssl.SSLContext:
+    """Whom to trust: SSL_CERT_FILE or SSL_CERT_DIR, if set, else the bundle of certifi."""
+    return httpx.create_ssl_context()
 
 
 class GuardedTransport(httpx.BaseTransport):
@@ -191,7 +207,7 @@ class GuardedTransport(httpx.BaseTransport):
 
     def __init__(self, guard: Guard) -> None:
         self._pool = httpcore.ConnectionPool(
-            ssl_context=_tls(),
+            ssl_context=tls_context(),
             max_connections=_CONNECTIONS,
             keepalive_expiry=15,
             network_backend=_CheckedBackend(guard),
