@@ -13,7 +13,7 @@ from typing import Any
 from pelagos import accounts
 from pelagos.catalogue.harvest import LOCK_FILE, RUNS_FILE
 from pelagos.catalogue.harvest.harvester import Options, unknown_source
-from pelagos.catalogue.harvest.lock import BusyError, Who, only_one
+from pelagos.catalogue.harvest.lock import BusyError, Who, holder, only_one
 from pelagos.catalogue.harvest.overview import failed
 from pelagos.catalogue.harvest.records import Rejection, Run
 from pelagos.catalogue.harvest.runs import Runs
@@ -21,7 +21,8 @@ from pelagos.deployment import ROOT, State
 from pelagos.errors import NotRunningError, PelagosError
 from pelagos.images import load_graph
 from pelagos.ops.up import last_facts
-from pelagos.services.harvester import opened, prepare_folder
+from pelagos.services.harvester import opened
+from pelagos.services.own_folder import prepare_folder
 from pelagos.settings import Settings, load_settings
 from pelagos.settings.sources import Source
 
@@ -89,7 +90,8 @@ def harvest(wanted: Wanted, follow: Follow) -> list[Outcome]:
     wanted.state.prepare()
     facts = last_facts(wanted.state)
     as_account = bool(facts and facts.as_account)
-    folder = prepare_folder(wanted.state.folder, as_account=as_account)
+    folder = wanted.state.catalogue
+    prepare_folder(folder, as_account=as_account)
     if as_account:
         # what is in the folder is the account's, and what comes is strangers'
         accounts.become()
@@ -148,7 +150,7 @@ def _there(folder: Path, sources: list[Source], wanted: Wanted, follow: Follow) 
 
     def alive() -> None:
         nonlocal seen
-        if not _free(folder):
+        if holder(folder / LOCK_FILE):
             seen = time.monotonic()
         elif time.monotonic() - seen > _GONE_SECONDS:
             raise NotRunningError(
@@ -159,15 +161,6 @@ def _there(folder: Path, sources: list[Source], wanted: Wanted, follow: Follow) 
     with Runs(folder / RUNS_FILE) as runs:
         numbers = _ask(runs, sources, wanted.accept_loss)
         return _followed(runs, sources, numbers, follow, alive)
-
-
-def _free(folder: Path) -> bool:
-    """Whether nobody harvests now."""
-    try:
-        with only_one(folder / LOCK_FILE, Who.COMMAND):
-            return True
-    except BusyError:
-        return False
 
 
 def _ask(runs: Runs, sources: list[Source], accept_loss: bool) -> list[int]:

@@ -20,44 +20,21 @@ from pelagos import accounts
 from pelagos.catalogue.connectors import connector_for
 from pelagos.catalogue.connectors.base import Connector
 from pelagos.catalogue.fetch import Fetcher
-from pelagos.catalogue.harvest import INDEX_FILE, LOCK_FILE, RUNS_FILE, catalogue_folder
+from pelagos.catalogue.harvest import INDEX_FILE, LOCK_FILE, RUNS_FILE
 from pelagos.catalogue.harvest.harvester import Harvester, Options
 from pelagos.catalogue.harvest.lock import BusyError, Who, only_one
 from pelagos.catalogue.harvest.runs import Runs
 from pelagos.catalogue.harvest.shared import SharedIndex
 from pelagos.catalogue.index import Writer
 from pelagos.deployment import Deployment, default_state
-from pelagos.errors import PelagosError, StateError
-from pelagos.services.dav.handing import folder_for
+from pelagos.errors import PelagosError
+from pelagos.services.own_folder import prepare_folder
 from pelagos.settings.sources import Source
 
 logger = logging.getLogger(__name__)
 
 _WAIT_SECONDS = 2.0
 _TROUBLE_SECONDS = 30.0
-
-
-def prepare_folder(state: Path, *, as_account: bool) -> Path:
-    """Make the catalogue's folder, closed; as root also the account's, with what is in it.
-
-    `state` is the state folder, which stays root's. Raises StateError where something else is in
-    the way.
-    """
-    give = as_account and os.geteuid() == 0
-    owner = accounts.ids() if give else (os.geteuid(), os.getegid())
-    folder = catalogue_folder(state)
-    try:
-        above = os.open(state, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            folder_for(above, folder.name, owner)
-        finally:
-            os.close(above)
-    except OSError as error:
-        raise StateError(
-            f"The folder of the catalogue {folder} can't be used: {error.strerror}.",
-            "It must be a plain folder of this VRE: move what is there away, and try again.",
-        ) from error
-    return folder
 
 
 def connect(source: Source, fetcher: Fetcher, memory: dict[str, Any]) -> Connector[Any]:
@@ -96,7 +73,8 @@ def serve(deployment: Deployment, stop: threading.Event) -> None:
     Raises StateError.
     """
     state, settings = deployment.state, deployment.settings
-    folder = prepare_folder(state.folder, as_account=deployment.facts.as_account)
+    folder = state.catalogue
+    prepare_folder(folder, as_account=deployment.facts.as_account)
     if deployment.facts.as_account:
         accounts.become()
     options = Options(contact=settings.site.contact)

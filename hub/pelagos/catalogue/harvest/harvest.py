@@ -32,11 +32,13 @@ T = TypeVar("T")
 
 
 class Stored(Protocol):
-    """What became of a batch."""
+    """What became of a batch. `duplicates` are identifiers that this run had before."""
 
     added: int
     changed: int
     same: int
+    duplicates: list[str]
+    rejected: list[Rejected]
 
 
 class IndexRun(Protocol):
@@ -232,6 +234,10 @@ class Harvest:
         counts.changed += stored.changed
         counts.same += stored.same
         counts.found += stored.added + stored.changed + stored.same
+        for identifier in stored.duplicates:
+            self.tally.reject(f"{collection}: {identifier}", _TWICE)
+        for one in stored.rejected:
+            self.tally.reject(f"{collection}: {one.which}", one.reason)
 
     def _keep(self, identifier: str) -> None:
         with self.tally.timed("storing"):

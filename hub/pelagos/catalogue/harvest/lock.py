@@ -6,12 +6,15 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from pelagos.errors import StateError
+
+_ATTEMPTS = 5  # somebody may only be looking (`holder`)
 
 
 class Who(StrEnum):
@@ -46,15 +49,40 @@ def only_one(path: Path, who: Who) -> Iterator[None]:
     """Be the process that harvests. Raises BusyError if another one is."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BusyError(_holder(descriptor)) from error
+        _take(descriptor)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({"who": who.value, "pid": os.getpid()}).encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def holder(path: Path) -> Holder | None:
+    """Who harvests, or is ready to; None if nobody. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _take(descriptor: int) -> None:
+    """Lock it. Raises BusyError."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if attempt == _ATTEMPTS - 1:
+                raise BusyError(_holder(descriptor)) from error
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _holder(descriptor: int) -> Holder | None:
