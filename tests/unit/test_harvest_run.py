@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harvesting import Place, Remote, granule, granules, source
+from harvesting import Place, granule, granules, source
 from pelagos.catalogue.harvest.loss import is_suspicious
 from pelagos.catalogue.harvest.records import RunState
 from pelagos.catalogue.harvest.runs import KEPT_REJECTIONS, KEPT_RUNS, Runs

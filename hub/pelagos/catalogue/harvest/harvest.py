@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from pelagos.catalogue.connectors.base import Connector
 from pelagos.catalogue.harvest.loss import Losses
-from pelagos.catalogue.harvest.records import Ending, Known, RunState
+from pelagos.catalogue.harvest.records import Ending, RunState
 from pelagos.catalogue.harvest.runs import Runs
 from pelagos.catalogue.harvest.tally import Tally
 from pelagos.catalogue.records import CollectionRecord, GranuleRecord, Rejected, Unchanged
@@ -49,6 +49,8 @@ class IndexRun(Protocol):
     def keep(self, collection: str) -> None: ...  # noqa: D102
     def finish_collection(self, collection: str) -> int: ...  # noqa: D102
     def finish(self) -> int: ...  # noqa: D102
+    def known(self) -> dict[str, int]: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
 
 
 class Cancelled(Exception):
@@ -83,8 +85,9 @@ class Harvest:
         self._order, self._connector, self._index = order, connector, index
         self._runs, self._cancelled = runs, cancelled
         self.tally = Tally(runs, order.run)
-        self._known = runs.collections(order.source)
-        self._losses = Losses(order.source, self._known, accepted=order.accept_loss)
+        self._before = index.known()
+        self._fresh = runs.fresh(order.source, time.time() - FRESH_SECONDS)
+        self._losses = Losses(order.source, self._before, accepted=order.accept_loss)
         self._seen: set[str] = set()
 
     def run(self) -> Ending:
@@ -126,8 +129,8 @@ class Harvest:
     def _unchanged(self) -> Ending:
         if self._seen:
             raise _unexpected(self._order.source)
-        for known in self._known.values():
-            self._count_kept(known)
+        for granules in self._before.values():
+            self._count_kept(granules)
         return Ending(RunState.UNCHANGED)
 
     def _one(self, found: CollectionRecord | Rejected | Unchanged) -> None:
@@ -158,8 +161,7 @@ class Harvest:
         return True
 
     def _granules_of(self, record: CollectionRecord) -> None:
-        known = self._known.get(record.id)
-        if known and known.fresh and known.finished > time.time() - FRESH_SECONDS:
+        if record.id in self._fresh:
             # read to its end by a run that was interrupted later
             self._keep(record.id)
             return
@@ -240,17 +242,23 @@ class Harvest:
             self.tally.reject(f"{collection}: {one.which}", one.reason)
 
     def _keep(self, identifier: str) -> None:
+        if identifier not in self._before:
+            self._runs.forget_memory(self._order.source)
+            raise SourceError(
+                f"{identifier}: the source said that it has not changed, and the index lacks it.",
+                "The next run reads everything again.",
+            )
         with self.tally.timed("storing"):
             self._index.keep(identifier)
-        known = self._known.get(identifier, Known(0, 0.0, False))
+        granules = self._before[identifier]
         self._seen.add(identifier)
-        self._losses.found(identifier, known.granules)
-        self._count_kept(known)
+        self._losses.found(identifier, granules)
+        self._count_kept(granules)
         self.tally.tell()
 
-    def _count_kept(self, known: Known) -> None:
-        self.tally.counts.found += known.granules
-        self.tally.counts.same += known.granules
+    def _count_kept(self, granules: int) -> None:
+        self.tally.counts.found += granules
+        self.tally.counts.same += granules
 
     def _finish_collection(self, identifier: str, granules: int) -> None:
         """It was read to its end: what is not in it any more goes, unless that is most of it."""
@@ -271,8 +279,8 @@ class Harvest:
             self._remove_rest(identifier, granules)
         with self.tally.timed("removing"):
             self.tally.counts.removed_collections = self._index.finish()
-        gone = self._known.keys() - self._seen
-        self.tally.counts.removed += sum(self._known[one].granules for one in gone)
+        gone = self._before.keys() - self._seen
+        self.tally.counts.removed += sum(self._before[one] for one in gone)
         self._runs.forget_collections(self._order.source, gone)
 
     def _room(self, wanted: int) -> None:

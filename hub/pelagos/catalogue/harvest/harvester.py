@@ -36,6 +36,7 @@ _LOOK_SECONDS = 1.0
 _GRACE_SECONDS = 5.0
 _TROUBLE_SECONDS = 30.0
 _DIED = "The process that harvested ended before the source was read to its end."
+_FAULT = "This is a fault of the connector: please report it."
 _UNREAD = {"name", "title", "schedule", "rate"}  # settings that change nothing of what is found
 
 Connect = Callable[[Source, Fetcher, dict[str, Any]], Connector[Any]]
@@ -113,7 +114,7 @@ class Harvester:
 
     def _remove(self, name: str) -> None:
         try:
-            self.index.run(name, name).finish()
+            self.index.forget(name)
             self.runs.forget_source(name)
         except Exception:  # no source may stop the others; the next start tries again
             logger.exception("The records of %s can't be removed", name)
@@ -163,15 +164,21 @@ class Harvester:
             logger.exception("How the run of %s ended can't be recorded", source.name)
 
     def _harvest(self, source: Source, run: Run, fetcher: Fetcher) -> _Outcome:
-        memory = self.runs.memory(source.name, _fingerprint(source))
-        connector = self.connect(source, fetcher, memory)
-        index = self.index.run(source.name, source.title or source.name)
-        order = Order(source.name, run.id, source.record_limit, run.accept_loss)
-        harvest = Harvest(order, connector, index, self.runs, self.stop)
-        ending = harvest.run()
+        with contextlib.closing(self.index.run(source.name, source.title or source.name)) as index:
+            self.runs.believe(source.name, index.known())
+            memory = self.runs.memory(source.name, _fingerprint(source))
+            connector = self.connect(source, fetcher, memory)
+            order = Order(source.name, run.id, source.record_limit, run.accept_loss)
+            harvest = Harvest(order, connector, index, self.runs, self.stop)
+            ending = harvest.run()
+            held = index.known()
         tally = harvest.tally
-        remembered = json.dumps(connector.memory, separators=(",", ":"))
-        return _Outcome(ending, tally.progress, tally.rest(), remembered)
+        try:
+            remembered = json.dumps(connector.memory, separators=(",", ":"))
+        except (TypeError, ValueError) as error:
+            fault = f"What the connector remembers is no JSON: {error}"
+            ending, remembered = Ending(RunState.FAILED, fault, _FAULT), "{}"
+        return _Outcome(ending, tally.progress, tally.rest(), remembered, held)
 
     def _end(self, source: Source, run: Run, outcome: _Outcome) -> None:
         ending, counts = outcome.ending, outcome.progress.counts
@@ -180,7 +187,7 @@ class Harvester:
         due = schedule.next_run(time.time(), source.schedule, ending.state, failures)
         self.runs.finish(
             run, ending, outcome.progress, outcome.rejections,
-            next_run=due, memory=outcome.memory,
+            next_run=due, memory=outcome.memory, held=outcome.held,
         )  # fmt: skip
         logger.log(
             logging.WARNING if failed else logging.INFO,
@@ -214,6 +221,7 @@ class _Outcome:
     progress: Progress
     rejections: Sequence[Rejection] = ()
     memory: str = "{}"
+    held: Mapping[str, int] | None = None
 
 
 def unknown_source(name: str, names: Iterable[str]) -> str:

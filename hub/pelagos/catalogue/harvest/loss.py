@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pelagos.catalogue.harvest.records import Known
 from pelagos.errors import SourceError
 
 
@@ -19,15 +18,15 @@ def is_suspicious(before: int, now: int) -> bool:
 
 
 class Losses:
-    """What one run has lost so far, against what is known of the runs before.
+    """What one run has lost so far, against what was there before: granules by collection.
 
     A collection that lost nearly all is put off (`doubtful`, with what it has now) until the whole
     source is seen: if the source as a whole has most of its granules, the loss is true.
     """
 
-    def __init__(self, source: str, known: Mapping[str, Known], *, accepted: bool) -> None:
-        self._source, self._known, self._accepted = source, known, accepted
-        self._before = {one: known[one].granules for one in known}
+    def __init__(self, source: str, before: Mapping[str, int], *, accepted: bool) -> None:
+        self._source, self._accepted = source, accepted
+        self._before = dict(before)
         self._now: dict[str, int] = {}
         self.doubtful: dict[str, int] = {}
 
@@ -48,7 +47,7 @@ class Losses:
         if self._accepted:
             return
         counted = (
-            ("collections", len(self._known), len(self._now)),
+            ("collections", len(self._before), len(self._now)),
             ("granules", sum(self._before.values()), sum(self._now.values())),
         )
         for what, before, now in counted:

@@ -116,18 +116,6 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Known:
-    """What the last runs found of a collection.
-
-    `fresh`: an unfinished run read it to its end, at the time `finished`.
-    """
-
-    granules: int
-    finished: float
-    fresh: bool
-
-
-@dataclass(frozen=True)
 class SourceRecord:
     """What is remembered of a source between runs.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,6 @@ from pelagos.catalogue.harvest.database import Database
 from pelagos.catalogue.harvest.records import (
     Counts,
     Ending,
-    Known,
     Progress,
     Rejection,
     Request,
@@ -172,8 +171,12 @@ class Runs:
         *,
         next_run: float,
         memory: str = "{}",
+        held: Mapping[str, int] | None = None,
     ) -> None:
-        """The run is over. After a good one the connector's `memory` (JSON) replaces the older."""
+        """The run is over. After a good one the connector's `memory` (JSON) replaces the older.
+
+        `held`: granules by collection that the index has of the source now, if that is known.
+        """
         now = self._now()
         with self._file.change() as db:
             self._tell(db, run.id, progress, rejections)
@@ -195,12 +198,11 @@ class Runs:
                     "UPDATE sources SET failures = failures + ?, next_run = ? WHERE name = ?",
                     (failed, next_run, run.source),
                 )
-            db.execute(
-                "UPDATE sources SET (collections, granules) = "
-                "(SELECT count(*), ifnull(sum(granules), 0) FROM collections WHERE source = ?) "
-                "WHERE name = ?",
-                (run.source, run.source),
-            )
+            if held is not None:
+                db.execute(
+                    "UPDATE sources SET collections = ?, granules = ? WHERE name = ?",
+                    (len(held), sum(held.values()), run.source),
+                )
             self._drop_old(db, run.source)
 
     def _drop_old(self, db: sqlite3.Connection, source: str) -> None:
@@ -242,14 +244,22 @@ class Runs:
                 ((source, one) for one in identifiers),
             )
 
-    def collections(self, source: str) -> dict[str, Known]:
-        """What the last runs found, by the collections' own identifiers."""
+    def fresh(self, source: str, since: float) -> set[str]:
+        """Collections that an unfinished run read to their ends after this time."""
         rows = self._file.rows(
-            "SELECT id, granules, finished, fresh FROM collections WHERE source = ?", source
+            "SELECT id FROM collections WHERE source = ? AND fresh AND finished > ?", source, since
         )
-        return {
-            row["id"]: Known(row["granules"], row["finished"], bool(row["fresh"])) for row in rows
-        }
+        return {row["id"] for row in rows}
+
+    def believe(self, source: str, held: Mapping[str, int]) -> None:
+        """The index holds these granules by collection: if it lacks some that were stored, forget.
+
+        It may be a new one, or an older one from a backup: then what the connector remembers
+        would keep it from ever being filled again.
+        """
+        rows = self._file.rows("SELECT id, granules FROM collections WHERE source = ?", source)
+        if any(held.get(row["id"], -1) < row["granules"] for row in rows):
+            self.forget_memory(source)
 
     def memory(self, source: str, settings: str) -> dict[str, Any]:
         """What the connector remembers, for a run that begins with these settings.

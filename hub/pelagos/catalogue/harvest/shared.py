@@ -17,6 +17,7 @@ class IndexWriter(Protocol):
     """What is needed of the index: see `pelagos.catalogue.index`."""
 
     def run(self, source: str, title: str) -> IndexRun: ...  # noqa: D102
+    def forget(self, source: str) -> int: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
 
@@ -42,6 +43,10 @@ class SharedIndex:
     def run(self, source: str, title: str) -> IndexRun:
         """See the index."""
         return _SharedRun(self, self.call(self._writer.run, source, title))
+
+    def forget(self, source: str) -> int:
+        """See the index."""
+        return self.call(self._writer.forget, source)
 
     def close(self) -> None:
         """Close the writer, after what was handed over."""
@@ -71,3 +76,9 @@ class _SharedRun:
 
     def finish(self) -> int:
         return self._index.call(self._run.finish)
+
+    def known(self) -> dict[str, int]:
+        return self._index.call(self._run.known)
+
+    def close(self) -> None:
+        self._index.call(self._run.close)

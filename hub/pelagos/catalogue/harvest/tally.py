@@ -14,7 +14,7 @@ _TELL_SECONDS = 1.0
 _KINDS = 50  # of reasons that are told apart
 _OTHER = "other reasons"
 _TEXT_LIMIT = 300  # characters
-_VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|(?<![A-Za-z])-?\d[\w.:+-]*")
+_VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|(?<![A-Za-z])-?\d(?:[\w.:+-]*\w)?")
 
 
 class Tally:

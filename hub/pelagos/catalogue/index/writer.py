@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +33,7 @@ from pelagos.catalogue.records import (
 )
 
 BATCH = 2_000  # records of one transaction
+_RUNS = itertools.count()
 _TAGSETS = 50_000  # whose numbers are remembered
 
 _Tagged = tuple[tuple[Parameter, ...], str, tuple[str, ...]]
@@ -114,7 +116,9 @@ class Writer:
         row = self.connection.execute("SELECT num FROM source WHERE name = ?", (source,)).fetchone()
         if row is None:
             return 0
-        count = Run(self, source, source, row[0]).finish()
+        run = Run(self, source, source, row[0])
+        count = run.finish()
+        run.close()
         with self.transaction() as connection:
             connection.execute("DELETE FROM source WHERE num = ?", row)
         return count
@@ -188,8 +192,20 @@ class Run:
         self._writer, self._source, self._title, self._number = writer, source, title, number
         self._numbers: dict[str, int] = {}  # of collections seen
         self._kept: set[int] = set()
-        writer.connection.execute("DROP TABLE IF EXISTS temp.seen")
-        writer.connection.execute("CREATE TEMP TABLE seen (rid INTEGER PRIMARY KEY)")
+        # of this run alone: runs of other sources may be under way at the same time
+        self._seen = f"temp.seen_{next(_RUNS)}"
+        writer.connection.execute(f"CREATE TABLE {self._seen} (rid INTEGER PRIMARY KEY)")
+
+    def close(self) -> None:
+        """Forget what was seen; nothing else can be asked of it then."""
+        self._writer.connection.execute(f"DROP TABLE IF EXISTS {self._seen}")
+
+    def known(self) -> dict[str, int]:
+        """How many granules each collection of the source has now, by the records' identifiers."""
+        rows = self._writer.connection.execute(
+            "SELECT id, granules FROM collection WHERE source = ?", (self._number,)
+        )
+        return dict(rows.fetchall())
 
     def collection(self, record: CollectionRecord) -> None:
         """Insert or update it, and mark it as seen. Raises RecordError if another has its id."""
@@ -259,7 +275,7 @@ class Run:
         number = self._number_of(collection)
         if number in self._kept:
             return 0
-        return removal.remove_unseen(self._writer, number)
+        return removal.remove_unseen(self._writer, self._seen, number)
 
     def finish(self) -> int:
         """Remove the collections that this run has not seen, with their granules; how many."""
@@ -269,7 +285,7 @@ class Run:
         ).fetchall()
         gone = [number for (number,) in rows if number not in seen]
         for number in gone:
-            removal.remove_unseen(self._writer, number)
+            removal.remove_unseen(self._writer, self._seen, number)
             with self._writer.transaction() as connection:
                 removal.remove_collection_parts(connection, number)
                 connection.execute("DELETE FROM collection WHERE num = ?", (number,))
@@ -317,9 +333,9 @@ class Run:
         known = {
             identifier: (rid, hashed, seen)
             for identifier, rid, hashed, seen in connection.execute(
-                "SELECT e.id, e.rid, e.hash, s.rid IS NOT NULL FROM json_each(?) j "
+                "SELECT e.id, e.rid, e.hash, s.rid IS NOT NULL FROM json_each(?) j "  # noqa: S608
                 "CROSS JOIN entry e ON e.collection = ? AND e.id = j.value "
-                "LEFT JOIN temp.seen s ON s.rid = e.rid",
+                f"LEFT JOIN {self._seen} s ON s.rid = e.rid",
                 (orjson.dumps([row.id for row in rows]).decode(), number),
             )
         }
@@ -345,7 +361,7 @@ class Run:
         self._writer.allocator.assign([row for row in written if not row.rid])
         self._insert(number, written)
         connection.executemany(
-            "INSERT INTO temp.seen VALUES (?)",
+            f"INSERT INTO {self._seen} VALUES (?)",  # noqa: S608
             [*((rid,) for rid in same), *((row.rid,) for row in written)],
         )
         removal.add_to_count(connection, number, len(fresh))
