@@ -300,6 +300,18 @@ def test_an_interrupted_run_is_taken_up_where_it_was(place: Place) -> None:
     assert place.remote.asked == ["a", "b", "c"], "after a good run everything is"
 
 
+def test_changed_and_new_granules_of_one_moment_are_stored_together(place: Place) -> None:
+    place.remote.collections = {"a": granules(100)}
+    place.harvest()
+    changed = [granule(f"g{number}", "Another title") for number in range(0, 100, 2)]
+    place.remote.collections = {"a": [*granules(100, first=200), *changed]}
+    run = place.harvest()
+    assert run.error == ""
+    counts = run.progress.counts
+    assert (counts.added, counts.changed, counts.removed) == (100, 50, 50)
+    assert check(place.index) == []
+
+
 def test_old_runs_are_forgotten_with_what_they_rejected(place: Place) -> None:
     place.remote.collections = {"a": [*granules(1), Rejected("x", "bad")]}
     for _ in range(KEPT_RUNS + 3):

@@ -358,7 +358,9 @@ class Run:
                 if old.get(rid, ()) == row.place[:1]:
                     row.rid = rid
         written = [*fresh, *replaced.values()]
-        self._writer.allocator.assign([row for row in written if not row.rid])
+        self._writer.allocator.assign(
+            [row for row in written if not row.rid], [row.rid for row in written if row.rid]
+        )
         self._insert(number, written)
         connection.executemany(
             f"INSERT INTO {self._seen} VALUES (?)",  # noqa: S608
