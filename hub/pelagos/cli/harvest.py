@@ -36,7 +36,7 @@ _REASONS = 10  # of rejections, of each source
 
 def harvest(
     source: Annotated[
-        str, typer.Argument(metavar="[SOURCE]", help="Name of the source. Default: all.")
+        str, typer.Argument(metavar="SOURCE", help="Name of the source. Default: all.")
     ] = "",
     accept_loss: Annotated[
         bool,
@@ -49,10 +49,13 @@ def harvest(
     json: JsonOption = False,
 ) -> None:
     """Bring what the sources have into the catalogue. Exit code 1 if one of them failed."""
-    signal.signal(signal.SIGTERM, _interrupt)
     wanted = ops.Wanted(state_of(state), settings, source, accept_loss)
-    with _Follower() as follower:
-        outcomes = ops.harvest(wanted, follower)
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with _Follower() as follower:
+            outcomes = ops.harvest(wanted, follower)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if json:
         print_json({"ok": all(one.ok for one in outcomes), "runs": [o.as_dict() for o in outcomes]})
     else:
@@ -120,7 +123,7 @@ def _state(run: Run) -> str:
 def _print(outcomes: list[ops.Outcome]) -> None:
     table = Table("source", "", box=None)
     for name in ("collections", "found", "stored", "new", "removed", "rejected", "seconds"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", min_width=len(name))
     for one in outcomes:
         counts = one.run.progress.counts
         numbers = (

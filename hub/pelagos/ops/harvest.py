@@ -95,13 +95,15 @@ def harvest(wanted: Wanted, follow: Follow) -> list[Outcome]:
     if as_account:
         # what is in the folder is the account's, and what comes is strangers'
         accounts.become()
-    os.umask(0o077)
+    umask = os.umask(0o077)
     try:
         with only_one(folder / LOCK_FILE, Who.COMMAND):
             return _here(folder, sources, settings, wanted, follow)
     except BusyError as error:
         if error.holder is None or error.holder.who is not Who.SERVICE:
             raise
+    finally:
+        os.umask(umask)
     if wanted.settings_file:
         raise PelagosError(
             "The VRE runs, and its harvester has the settings of its last start.",

@@ -129,6 +129,7 @@ class Harvest:
     def _unchanged(self) -> Ending:
         if self._seen:
             raise _unexpected(self._order.source)
+        self.tally.counts.collections = len(self._before)
         for granules in self._before.values():
             self._count_kept(granules)
         return Ending(RunState.UNCHANGED)
