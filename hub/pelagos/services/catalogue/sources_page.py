@@ -35,6 +35,7 @@ _MARKS = {
     Health.STALE: ("bad", "Out of date"),
 }
 _UNDER_WAY = {RunState.QUEUED: "Waits for its turn", RunState.RUNNING: "Being harvested"}
+_LONG_SECONDS = 120.0
 _NOT_READ = "The records of harvests can't be read now."
 
 
@@ -82,6 +83,8 @@ class SourcesPage:
         for row in rows:
             for shown in _FOR_PEOPLE:
                 row.pop(shown, None)
+            if row.get("last"):
+                row["last"].pop("seconds_text")
         return {"sources": rows}
 
     def _ask(self, name: str, person: str) -> None:
@@ -157,13 +160,16 @@ def _row(
 
 def _last(run: Run, rejections: list[Rejection], now: float) -> dict[str, Any]:
     """The newest run in full."""
+    until = run.finished or now
+    seconds = max(0.0, until - run.started) if run.started else 0.0
     reasons = sorted(run.progress.reasons.items(), key=lambda one: (-one[1], one[0]))
     return {
         "state": run.state.value,
         "over": run.state.over,
         "started": _moment(run.started),
         "finished": _moment(run.finished),
-        "seconds": round(run.duration or (now - run.started if run.started else 0.0), 1),
+        "seconds": round(seconds, 1),
+        "seconds_text": f"{seconds:.1f} s" if seconds < _LONG_SECONDS else about(seconds),
         "steps": run.progress.seconds,
         "current": run.progress.current,
         **asdict(run.progress.counts),
