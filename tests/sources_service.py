@@ -101,6 +101,7 @@ def fill(folder: Path) -> None:
             now,
             {"date: … is no date": 198, "box: latitude outside …: …": 14},
         )
+        finished(runs, "socat", Ending(RunState.DONE), Counts(1, 10, added=10), {"a": 10}, now)
         finished(runs, "hostile", Ending(RunState.DONE), Counts(1, 2, added=2), {"a": 2}, now)
     with Runs(folder / RUNS_FILE, now=lambda: now - 130) as runs:
         finished(

@@ -105,7 +105,7 @@ async def test_others_see_a_summary_without_errors_and_buttons(client: httpx.Asy
     sign_in(client, "ada")
     page = (await client.get(PAGE)).text
     assert "Failing: its last good state is shown" in page
-    assert "4,960 granules" in page
+    assert "4,960" in page
     for secret in ("Run now", "The server said", "urn:SDN", "Argo profiles", "Next run"):
         assert secret not in page
     told = (await client.get(f"{PAGE}.json", headers={"Authorization": "token ada"})).json()
@@ -132,7 +132,8 @@ async def test_programs_read_the_same_as_json(client: httpx.AsyncClient) -> None
     assert (failing["health"], failing["failures"], failing["granules"]) == ("failing", 1, 2)
     assert failing["last"]["rejections"] == [{"which": HOSTILE, "reason": f"title: {HOSTILE}"}]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", failing["next_run"])
-    assert told["socat"]["health"] == "new"
+    assert told["argo"]["health"] == "new"
+    assert told["socat"]["next_run"] == ""
 
 
 async def test_an_administrator_asks_for_a_run(client: httpx.AsyncClient, folder: Path) -> None:
@@ -261,8 +262,8 @@ def looked(vre: Deployment) -> dict[str, Finding]:
 
 def test_status_tells_the_sources_in_one_line(vre: Deployment) -> None:
     status = catalogue_status(vre)
-    assert status.line.startswith("catalogue: 42 collections and 4,968 granules of 5 sources")
-    assert "1 being harvested, 1 failing, 2 not harvested yet" in status.line
+    assert status.line.startswith("catalogue: 43 collections and 4,978 granules of 5 sources")
+    assert "1 being harvested, 1 failing, 1 not harvested yet" in status.line
     [failing] = [one for one in status.sources if one.error]
     assert failing.source == "hostile"
 

@@ -22,7 +22,7 @@ from pelagos.catalogue.harvest.harvester import AT_ONCE
 from pelagos.catalogue.harvest.lock import BusyError, Who, holder, only_one
 from pelagos.catalogue.harvest.records import RunState
 from pelagos.catalogue.harvest.runs import Runs
-from pelagos.catalogue.harvest.schedule import BY_HAND, first_run, next_run
+from pelagos.catalogue.harvest.schedule import BY_HAND, due, next_run
 from pelagos.catalogue.index import check
 from pelagos.errors import SourceError
 from support import until
@@ -256,23 +256,32 @@ def test_what_waited_when_the_process_died_still_waits(place: Place) -> None:
         until(lambda: (run := harvester.runs.run(number)) and run.state is RunState.DONE, 30)
 
 
-def test_a_source_by_hand_is_not_harvested_by_itself(place: Place) -> None:
+def test_a_source_by_hand_is_harvested_once_by_itself(place: Place) -> None:
     place.sources = [source(schedule=0)]
+    place.remote.collections = {"a": granules(1)}
     with place.harvester(scheduled=True) as harvester:
         harvester.begin()
+
+        def good() -> bool:
+            harvester.step()
+            return harvester.runs.source("alpha").good_run > 0
+
+        until(good, 30, "the first run")
         harvester.step()
         assert harvester.runs.under_way() == []
-        assert harvester.runs.sources() == {}
+        assert len(harvester.runs.runs("alpha")) == 1
 
 
 def test_retries_come_later_and_later_but_not_after_the_schedule() -> None:
     chance = random.Random(1)
-    delays = [next_run(0, 86_400, RunState.FAILED, failures, chance) for failures in range(1, 30)]
+    delays = [
+        next_run(0, 86_400, RunState.FAILED, failures, chance=chance) for failures in range(1, 30)
+    ]
     assert 45 <= delays[0] <= 75
     assert all(later > 1.1 * sooner for sooner, later in itertools.pairwise(delays[:8]))
     assert max(delays) <= 6 * 3_600 * 1.25
-    assert next_run(0, 600, RunState.FAILED, 20, chance) == 600
-    spread = {round(next_run(0, 86_400, RunState.FAILED, 3, chance)) for _ in range(50)}
+    assert next_run(0, 600, RunState.FAILED, 20, chance=chance) == 600
+    spread = {round(next_run(0, 86_400, RunState.FAILED, 3, chance=chance)) for _ in range(50)}
     assert len(spread) > 20
 
 
@@ -281,5 +290,6 @@ def test_the_schedule_counts_from_the_end_of_a_run() -> None:
     assert next_run(100, 3_600, RunState.UNCHANGED, 0) == 3_700
     assert next_run(100, 3_600, RunState.INTERRUPTED, 0) == 100
     assert next_run(100, 0, RunState.FAILED, 3) == BY_HAND
-    assert first_run(100, 3_600) == 100
-    assert first_run(100, 0) == BY_HAND
+    assert next_run(100, 0, RunState.DONE, 0, ever_good=False) == BY_HAND
+    assert 140 < next_run(100, 0, RunState.FAILED, 1, ever_good=False) < 180
+    assert due(None, 0, 100) == due(None, 3_600, 100) == 100

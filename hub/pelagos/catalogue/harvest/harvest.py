@@ -24,7 +24,7 @@ from pelagos.errors import PelagosError, SourceError
 
 logger = logging.getLogger(__name__)
 
-BATCH = 500  # granules that are stored at once
+BATCH = 1_000  # granules that are stored at once
 FRESH_SECONDS = 6 * 3600.0
 _TWICE = "the source has it twice; the first is kept"
 

@@ -22,7 +22,6 @@ from pelagos.catalogue.harvest.records import (
     Rejection,
     Run,
     RunState,
-    SourceRecord,
 )
 from pelagos.catalogue.harvest.runs import Runs
 from pelagos.catalogue.harvest.shared import SharedIndex
@@ -123,8 +122,8 @@ class Harvester:
         known = self.runs.sources()
         now = time.time()
         for source in self.sources:
-            due = _due(source, known.get(source.name), now)
-            if due and due <= now:
+            due = schedule.due(known.get(source.name), source.schedule, now)
+            if due != schedule.BY_HAND and due <= now:
                 self.runs.queue(source.name)
 
     def _begin(self, run: Run) -> None:
@@ -183,8 +182,14 @@ class Harvester:
     def _end(self, source: Source, run: Run, outcome: _Outcome) -> None:
         ending, counts = outcome.ending, outcome.progress.counts
         failed = ending.state is RunState.FAILED
-        failures = self.runs.source(source.name).failures + 1 if failed else 0
-        due = schedule.next_run(time.time(), source.schedule, ending.state, failures)
+        record = self.runs.source(source.name)
+        due = schedule.next_run(
+            time.time(),
+            source.schedule,
+            ending.state,
+            record.failures + 1,
+            ever_good=record.good_run > 0,
+        )
         self.runs.finish(
             run, ending, outcome.progress, outcome.rejections,
             next_run=due, memory=outcome.memory, held=outcome.held,
@@ -228,19 +233,6 @@ def unknown_source(name: str, names: Iterable[str]) -> str:
     """The sentence for a source that is not in the settings."""
     known = ", ".join(sorted(names)) or "none"
     return f"There is no source {name!r}. Those in the settings: {known}."
-
-
-def _due(source: Source, record: SourceRecord | None, now: float) -> float:
-    """When a source is to be harvested next, in unix seconds; BY_HAND: never by itself."""
-    if not source.schedule:
-        return schedule.BY_HAND
-    if record is None or record.last is None:
-        return schedule.first_run(now, source.schedule)
-    if not record.last.state.over:
-        return schedule.BY_HAND
-    # a schedule that was made shorter since counts
-    latest = record.last.finished + source.schedule
-    return min(record.next_run or latest, latest)
 
 
 def _fingerprint(source: Source) -> str:

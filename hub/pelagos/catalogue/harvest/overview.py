@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from pelagos.catalogue.harvest import schedule
 from pelagos.catalogue.harvest.records import Run, RunState, SourceRecord
 from pelagos.catalogue.harvest.runs import Runs
 from pelagos.settings.sources import Source
@@ -25,7 +26,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True)
 class SourceStatus:
-    """One source at one moment. Times in unix seconds, 0: never, or only by hand."""
+    """One source at one moment. Times in unix seconds; 0: never, or not by itself."""
 
     source: Source
     health: Health
@@ -66,7 +67,7 @@ def _status(source: Source, record: SourceRecord, now: float) -> SourceStatus:
         source=source,
         health=_health(source, record, now),
         good_run=record.good_run,
-        next_run=record.next_run if source.schedule else 0.0,
+        next_run=schedule.due(record, source.schedule, now),
         failures=record.failures,
         collections=record.collections,
         granules=record.granules,

@@ -194,6 +194,6 @@ def _ago(when: float, now: float) -> str:
 
 
 def _ahead(status: SourceStatus, now: float) -> str:
-    if not status.source.schedule:
+    if not status.next_run:
         return "only by hand"
     return f"in {about(status.next_run - now)}" if status.next_run > now else "now"
