@@ -21,6 +21,7 @@ from pelagos.catalogue.harvest.runs import Runs
 from pelagos.cli.app import app
 from pelagos.deployment import STATE_VARIABLE, Deployment, State
 from pelagos.services.harvester import serve
+from pelagos.services.own_folder import prepare_folder
 from pelagos.settings import Settings
 from support import facts_of, free_port, until
 from typer.testing import CliRunner
@@ -160,6 +161,32 @@ def test_the_harvester_waits_for_a_command_that_harvests(deployment: Deployment)
     stop.set()
     thread.join(30)
     assert not thread.is_alive()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_folder_that_is_in_use_by_its_account_is_left_alone(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = (54321, 54321)
+    monkeypatch.setattr("pelagos.accounts.ids", lambda: nobody)
+    prepare_folder(state.catalogue, as_account=True)
+    path = state.catalogue / RUNS_FILE
+    path.write_text("")
+    changed: list[object] = []
+    real = os.fchown
+
+    def seen(descriptor: int, user: int, group: int) -> None:
+        if os.fstat(descriptor).st_ino != state.folder.stat().st_ino:
+            changed.append((user, group))
+        real(descriptor, user, group)
+
+    monkeypatch.setattr(os, "fchown", seen)
+    prepare_folder(state.catalogue, as_account=True)
+    assert nobody in changed, "what root left there is given to the account"
+    assert (path.stat().st_uid, path.stat().st_gid) == nobody
+    changed.clear()
+    prepare_folder(state.catalogue, as_account=True)
+    assert changed == []
 
 
 @contextlib.contextmanager

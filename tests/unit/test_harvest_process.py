@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harvest_child import truth, version_file
@@ -24,7 +25,7 @@ from pelagos.catalogue.harvest.records import RunState
 from pelagos.catalogue.harvest.runs import Runs
 from pelagos.catalogue.harvest.schedule import BY_HAND, due, next_run
 from pelagos.catalogue.index import check
-from pelagos.errors import SourceError
+from pelagos.errors import SourceError, StateError
 from support import until
 
 TESTS = Path(__file__).parents[1]
@@ -91,12 +92,12 @@ def test_a_harvest_that_is_killed_at_any_moment_leaves_a_whole_index(place: Plac
             assert "ended before" in interrupted.error
 
 
-def test_sigterm_ends_a_harvester_whose_source_hangs(place: Place) -> None:
+def test_a_harvester_that_was_ended_goes_on_where_it_was(place: Place) -> None:
     with child("slow", place) as process:
         until((place.folder / "waiting").exists, 60, "the slow source")
         os.kill(process.pid, signal.SIGTERM)
         process.wait(30)
-    # the child has no handler: the service's own is in test_harvest_command
+    # the child has no handler and dies: the service that has one is in test_harvest_command
     with place.harvester(scheduled=True) as harvester:
         harvester.begin()
         [run] = harvester.runs.runs("alpha")
@@ -270,6 +271,31 @@ def test_a_source_by_hand_is_harvested_once_by_itself(place: Place) -> None:
         harvester.step()
         assert harvester.runs.under_way() == []
         assert len(harvester.runs.runs("alpha")) == 1
+
+
+def test_a_run_whose_end_could_not_be_recorded_is_not_forgotten(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.remote.collections = {"a": granules(1)}
+    real, refused = Runs.finish, threading.Event()
+
+    def full_disk(self: Runs, *arguments: Any, **named: Any) -> None:
+        if not refused.is_set():
+            refused.set()
+            raise StateError("The disk is full.")
+        real(self, *arguments, **named)
+
+    monkeypatch.setattr(Runs, "finish", full_disk)
+    with place.harvester(scheduled=True) as harvester:
+        harvester.begin()
+
+        def good() -> bool:
+            harvester.step()
+            return harvester.runs.source("alpha").good_run > 0
+
+        until(good, 30, "a second run")
+        states = [run.state for run in harvester.runs.runs("alpha")]
+        assert states == [RunState.DONE, RunState.INTERRUPTED]
 
 
 def test_retries_come_later_and_later_but_not_after_the_schedule() -> None:

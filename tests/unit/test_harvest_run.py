@@ -113,6 +113,16 @@ def test_bad_records_are_skipped_with_their_reasons(place: Place) -> None:
     assert place.found()["alpha.a"] == {f"g{number}" for number in range(602)}
 
 
+def test_a_source_of_which_nothing_can_be_kept_has_failed(place: Place) -> None:
+    place.remote.others = [Rejected("a", "no XML"), Rejected("b", "no XML"), Rejected("c", "odd")]
+    place.remote.memory = {"etag": "1"}
+    run = place.harvest()
+    assert run.state is RunState.FAILED
+    assert run.error == "None of its 3 records can be kept; most often: no XML."
+    place.harvest()
+    assert place.remote.known == {}, "it is asked for everything again"
+
+
 def test_rejections_beyond_any_number_are_counted_and_the_first_are_kept(place: Place) -> None:
     bad = [Rejected(f"r{number}", f"date: {'x' * (number % 90)}y") for number in range(3_000)]
     place.remote.collections = {"a": [*granules(1), *bad]}

@@ -273,8 +273,14 @@ class Harvest:
         self._runs.collection_done(self._order.source, identifier, granules)
 
     def _end(self) -> None:
-        """The source was read to its end. Raises SourceError if it lost nearly everything."""
+        """The source was read to its end. Raises SourceError if next to nothing is left of it."""
         self._checkpoint()
+        if self.tally.counts.rejected and not self._seen:
+            raise SourceError(
+                f"None of its {self.tally.counts.rejected:,} records can be kept; most often: "
+                f"{self.tally.most_often}.",
+                "Has the source changed, or is it of another kind than the settings say?",
+            )
         self._losses.check()
         for identifier, granules in self._losses.doubtful.items():
             self._remove_rest(identifier, granules)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pelagos import __version__
 from pelagos.catalogue.connectors.base import Connector
 from pelagos.catalogue.fetch import Fetcher
 from pelagos.catalogue.harvest import schedule
@@ -35,6 +36,8 @@ _LOOK_SECONDS = 1.0
 _GRACE_SECONDS = 5.0
 _TROUBLE_SECONDS = 30.0
 _DIED = "The process that harvested ended before the source was read to its end."
+_LOST = "How it ended could not be recorded: is the disk full?"
+_AGAIN = "It goes on by itself."
 _FAULT = "This is a fault of the connector: please report it."
 _UNREAD = {"name", "title", "schedule", "rate"}  # settings that change nothing of what is found
 
@@ -84,7 +87,7 @@ class Harvester:
 
     def begin(self) -> None:
         """Settle what an earlier process left, before the first step."""
-        self.runs.mark_interrupted(_DIED, "It goes on by itself.")
+        self.runs.mark_interrupted(_DIED, _AGAIN)
         if self.options.scheduled:
             self._remove_gone()
 
@@ -92,6 +95,8 @@ class Harvester:
         """One look at what is to be done."""
         for name in [one for one, thread in self._threads.items() if not thread.is_alive()]:
             del self._threads[name]
+        # one whose end could not be recorded, because the disk was full
+        self.runs.mark_interrupted(_LOST, _AGAIN, but=self._threads)
         for request in self.runs.open_requests():
             if request.source in self._configured:
                 self.runs.take(request)
@@ -214,7 +219,7 @@ class Harvester:
             thread.join(max(0.0, deadline - time.monotonic()))
         left = any(thread.is_alive() for thread in self._threads.values())
         if left:  # in a slow answer, or a long write
-            self.runs.mark_interrupted("It was stopped.", "It goes on by itself.")
+            self.runs.mark_interrupted("It was stopped.", _AGAIN)
         return not left
 
 
@@ -236,5 +241,6 @@ def unknown_source(name: str, names: Iterable[str]) -> str:
 
 
 def _fingerprint(source: Source) -> str:
-    """Changes when the settings of a source change what is found there."""
-    return hashlib.sha256(source.model_dump_json(exclude=_UNREAD).encode()).hexdigest()[:16]
+    """Changes when what is found in a source may: with its settings, and with our own version."""
+    told = __version__ + source.model_dump_json(exclude=_UNREAD)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]

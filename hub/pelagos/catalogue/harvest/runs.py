@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -218,9 +218,18 @@ class Runs:
         db.executemany("DELETE FROM rejections WHERE run = ?", old)
         db.executemany("DELETE FROM runs WHERE id = ?", old)
 
-    def mark_interrupted(self, reason: str, mend: str = "") -> list[Run]:
-        """Runs that say they run don't: their process is gone. They go on as soon as they can."""
-        running = [run for run in self.under_way() if run.state is RunState.RUNNING]
+    def mark_interrupted(
+        self, reason: str, mend: str = "", *, but: Collection[str] = ()
+    ) -> list[Run]:
+        """Runs that say they run don't, but for those of some sources: what did them is gone.
+
+        They go on as soon as they can.
+        """
+        running = [
+            run
+            for run in self.under_way()
+            if run.state is RunState.RUNNING and run.source not in but
+        ]
         for run in running:
             ending = Ending(RunState.INTERRUPTED, reason, mend)
             self.finish(run, ending, run.progress, next_run=self._now())

@@ -50,6 +50,11 @@ class Tally:
             self.seconds[step] += time.perf_counter() - began
 
     @property
+    def most_often(self) -> str:
+        """The commonest reason of rejections; empty if there were none."""
+        return max(self._reasons, key=lambda kind: self._reasons[kind], default="")
+
+    @property
     def progress(self) -> Progress:
         """The run as it is now."""
         seconds = {step: round(spent, 3) for step, spent in self.seconds.items()}
