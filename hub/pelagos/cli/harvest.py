@@ -99,7 +99,8 @@ class _Follower:
 
 
 def _progress(runs: Sequence[Run]) -> Table:
-    table = Table("source", "", "collections", "granules", "per second", "rejected", "", box=None)
+    table = Table("source", "", "collections", "granules", "per second", "rejected", box=None)
+    table.add_column("", no_wrap=True, overflow="ellipsis")
     for run in runs:
         counts, began = run.progress.counts, run.started
         seconds = (run.finished or time.time()) - began if began else 0
