@@ -9,6 +9,8 @@ Paths are matched without their query; a route may be a function of the request 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import ssl
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -46,15 +48,30 @@ Route = Reply | Callable[[Asked], Reply | None]  # None: the route has written t
 class Loopback:
     """A running server: its `url`, the `requests` so far and an event that ends slow routes."""
 
-    def __init__(self, routes: dict[str, Route], default: Route | None = None) -> None:
+    def __init__(
+        self,
+        routes: dict[str, Route],
+        default: Route | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.routes = routes
         self.default = default
         self.requests: list[Asked] = []
         self.stopping = threading.Event()
+        self.open = 0  # connections
+        self._changed = threading.Condition()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                outer._count(1)
+
+            def finish(self) -> None:
+                outer._count(-1)
+                super().finish()
 
             def do_GET(self) -> None:
                 outer._answer(self)
@@ -71,8 +88,12 @@ class Loopback:
                 """A client that hangs up is what many of these tests are about."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
+        if tls:
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"https://localhost:{self.port}" if tls else f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
@@ -81,6 +102,16 @@ class Loopback:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def wait_until_idle(self, seconds: float = 10) -> bool:
+        """Whether all connections were closed in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.open == 0, seconds)
+
+    def _count(self, change: int) -> None:
+        with self._changed:
+            self.open += change
+            self._changed.notify_all()
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         parts = urllib.parse.urlsplit(handler.path)
@@ -114,9 +145,27 @@ def send(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
         handler.wfile.write(body)
 
 
+def validated(route: Route) -> Route:
+    """`route` with an ETag, and 304 for who has it already."""
+
+    def answer(asked: Asked) -> Reply | None:
+        reply = route(asked) if callable(route) else route
+        if reply is None or reply.status != 200:
+            return reply
+        body = reply.body.encode() if isinstance(reply.body, str) else reply.body
+        tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+        if asked.headers.get("if-none-match") == tag:
+            return Reply(status=304, headers={"ETag": tag})
+        return Reply(body, reply.type, headers=reply.headers | {"ETag": tag})
+
+    return answer
+
+
 @contextlib.contextmanager
-def serve(routes: dict[str, Route], default: Route | None = None) -> Iterator[Loopback]:
-    server = Loopback(routes, default)
+def serve(
+    routes: dict[str, Route], default: Route | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[Loopback]:
+    server = Loopback(routes, default, tls)
     try:
         yield server
     finally:

@@ -7,7 +7,9 @@ its chunk sizes or its body is noticed alike.
 from __future__ import annotations
 
 import contextlib
+import functools
 import ssl
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
@@ -20,6 +22,20 @@ from pelagos.catalogue.fetch_guard import FetchError, Guard
 
 _CONNECTIONS = 8
 _SHORTEST = 0.001  # seconds; a socket's timeout of 0 would mean something else
+
+
+_turns: dict[tuple[str, int | None], float] = {}  # place: when it may be asked next
+_turns_lock = threading.Lock()
+
+
+def take_turn(host: str, port: int | None, rate: float) -> None:
+    """Wait until `host` may be asked, at `rate` requests per second by all sources together."""
+    with _turns_lock:
+        now = time.monotonic()
+        turn = max(_turns.get((host, port), 0.0), now)
+        _turns[host, port] = turn + 1 / rate
+    if turn > now:
+        time.sleep(turn - now)
 
 
 @dataclass(frozen=True)
@@ -180,12 +196,18 @@ class _Body(httpx.SyncByteStream):
             close()
 
 
+@functools.cache
+def tls_context() -> ssl.SSLContext:
+    """Whom to trust: SSL_CERT_FILE or SSL_CERT_DIR, if set, else the bundle of certifi."""
+    return httpx.create_ssl_context()
+
+
 class GuardedTransport(httpx.BaseTransport):
     """HTTP/1.1 over such connections; raises httpcore's exceptions and FetchError."""
 
     def __init__(self, guard: Guard) -> None:
         self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
+            ssl_context=tls_context(),
             max_connections=_CONNECTIONS,
             keepalive_expiry=15,
             network_backend=_CheckedBackend(guard),
