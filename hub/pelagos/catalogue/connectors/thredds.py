@@ -55,6 +55,7 @@ class Thredds:
         self._held: tuple[xml.Catalogue, dict[str, xml.Dataset]] | None = None
         self._where: dict[str, str] = {}  # collection: address of its catalogue
         self._read: dict[str, _Said] = {}  # what the DAS of the held catalogue's data sets say
+        self._faults: list[Rejected] = []  # answers of OPeNDAP that are none, not yet told
 
     def collections(self) -> Iterator[CollectionRecord | Rejected]:
         """Containers of data sets, catalogue by catalogue. Raises SourceError for the first one."""
@@ -95,6 +96,11 @@ class Thredds:
                 yield self._collection(catalogue, container, identifier)
             except RecordError as error:
                 yield Rejected(identifier, str(error))
+            yield from self._told()
+
+    def _told(self) -> Iterator[Rejected]:
+        while self._faults:
+            yield self._faults.pop(0)
 
     def _named(self, catalogue: xml.Catalogue) -> dict[str, xml.Dataset]:
         """Its containers by identifiers that no other catalogue has given; the same each time."""
@@ -161,6 +167,7 @@ class Thredds:
                 yield self._granule(catalogue, collection, leaf, name)
             except RecordError as error:
                 yield Rejected(name, str(error))
+            yield from self._told()
 
     def _granule(
         self, catalogue: xml.Catalogue, collection: CollectionRecord, leaf: xml.Dataset, name: str
@@ -218,6 +225,7 @@ class Thredds:
             self._silent += 1
             return None, f"its OPeNDAP service did not answer: {plain_text(str(error), 200)}"
         except UnreadableError as error:
+            self._faults.append(Rejected(f"{address}.das", str(error)))
             return None, f"its OPeNDAP attributes can't be read: {error}"
 
 

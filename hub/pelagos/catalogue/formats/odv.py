@@ -221,9 +221,8 @@ def _rows(lines: Iterator[tuple[int, str]], table: _Table) -> _Found:
         if not line.strip() or line.startswith("//"):
             continue
         cells = [cell.strip() for cell in line.split("\t")]
-        if len(cells) < len(table.names) and any(cells[len(table.names) :]):
-            raise UnreadableError(f"line {number}: {len(cells)} columns, not {len(table.names)}")
-        if len(cells) < len(table.names) - 1:  # ODV leaves out a last empty cell
+        # ODV leaves out a last empty cell
+        if any(cells[len(table.names) :]) or len(cells) < len(table.names) - 1:
             raise UnreadableError(f"line {number}: {len(cells)} columns, not {len(table.names)}")
         if found.rows == 0 and not cells[table.at["cruise"]] and not cells[table.at["station"]]:
             raise UnreadableError(f"line {number}: the first row has no station")

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from pelagos.catalogue.index.keys import TIMED, TIMELESS, first_key
+from pelagos.catalogue.index.keys import TIMELESS, first_key
 
 _REMEMBERED = 50_000
 
@@ -67,7 +67,7 @@ class Allocator:
 
     def _first_free(self) -> int:
         (last,) = self._connection.execute(
-            "SELECT max(rid) FROM place WHERE rid < ?", (TIMED,)
+            "SELECT max(rid) FROM place WHERE rid >= ?", (TIMELESS,)
         ).fetchone()
         return TIMELESS if last is None else int(last) + 1
 

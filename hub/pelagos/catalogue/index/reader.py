@@ -33,6 +33,10 @@ class Reader:
         """Close the file."""
         self._connection.close()
 
+    def interrupt(self) -> None:
+        """Stop what is being asked now, from another thread: it raises IndexError_ there."""
+        self._connection.interrupt()
+
     def collections(self, criteria: Criteria, part: Slice) -> Page:
         """Step 1. By relevance where there is text, else by title."""
         _check(criteria, part)

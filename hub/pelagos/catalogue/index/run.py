@@ -64,6 +64,7 @@ class Run:
         self._writer, self._source, self._title, self._number = writer, source, title, number
         self._numbers: dict[str, int] = {}  # of collections seen
         self._kept: set[int] = set()
+        self._changes = 0
         self._packers: dict[int, Packer] = {}
         # of this run alone: runs of other sources may be under way at the same time
         self._seen = f"temp.seen_{next(_RUNS)}"
@@ -168,6 +169,8 @@ class Run:
                 removal.remove_collection_parts(connection, number)
                 connection.execute("DELETE FROM collection WHERE num = ?", (number,))
                 removal.note_collections(connection)
+        if self._changes:
+            self._writer.tidy(self._changes)
         return len(gone)
 
     def _number_of(self, collection: str) -> int:
@@ -245,6 +248,7 @@ class Run:
             [*((rid,) for rid in same), *((row.rid,) for row in written)],
         )
         removal.add_to_count(connection, number, len(fresh))
+        self._changes += len(written)
         stored.added += len(fresh)
         stored.changed += len(replaced)
         stored.same += len(same)

@@ -12,12 +12,13 @@ import orjson
 
 from pelagos.catalogue.index import tokens
 from pelagos.catalogue.index.corpus import Corpus
-from pelagos.catalogue.index.keys import GREATEST, TIMELESS, Phase
+from pelagos.catalogue.index.keys import EVERYTHING, SHIFT, TIMED, Phase
 from pelagos.catalogue.index.packing import Unpacker
 from pelagos.catalogue.index.plan import Plan, long_terms, plan
 from pelagos.catalogue.query import TOTAL_LIMIT, Criteria, Order, Page, QueryError, Slice
 
 _CHUNK = 1_000
+_FIRST_WIDTH = 30 * 86_400_000 << SHIFT  # of keys that are read together; a month
 _FIELDS = {
     "datetime": "datetime",
     "properties.datetime": "datetime",
@@ -84,7 +85,7 @@ def _order(order: tuple[Order, ...]) -> Order:
 
 
 def _count(connection: sqlite3.Connection, known: Corpus, found: Plan) -> int:
-    if found.whole and found.phases == [Phase(TIMELESS, GREATEST)]:
+    if found.whole and found.phases == [EVERYTHING]:
         return min(known.granules, TOTAL_LIMIT + 1)
     return sum(1 for _ in islice(matches(connection, found), TOTAL_LIMIT + 1))
 
@@ -92,25 +93,38 @@ def _count(connection: sqlite3.Connection, known: Corpus, found: Plan) -> int:
 def matches(
     connection: sqlite3.Connection,
     found: Plan,
-    descending: bool = True,
+    newest_first: bool = True,
     after: int | None = None,
-    limit: int = -1,
 ) -> Iterator[int]:
-    """Keys in order, lazily; from behind `after`."""
-    phases = found.phases if descending else reversed(found.phases)
-    for phase in phases:
+    """Keys in order of time, lazily; from behind `after`."""
+    for phase in found.phases if newest_first else reversed(found.phases):
         low, high = phase.low, phase.high
-        if after is not None and descending:
-            high = min(high, after - 1)
-        elif after is not None:
+        if after is not None and newest_first:
             low = max(low, after + 1)
+        elif after is not None:
+            high = min(high, after - 1)
         if low <= high:
-            yield from _in_phase(connection, found, Phase(low, high, phase.longer), descending)
+            part = Phase(low, high, phase.longer)
+            yield from (_in_phase if newest_first else _backwards)(connection, found, part)
 
 
-def _in_phase(
-    connection: sqlite3.Connection, found: Plan, phase: Phase, descending: bool
-) -> Iterator[int]:
+def _backwards(connection: sqlite3.Connection, found: Plan, phase: Phase) -> Iterator[int]:
+    """The oldest first: piece by piece, each read forwards, since FTS5 must not go backwards."""
+    width, high = _FIRST_WIDTH, phase.high
+    while high >= phase.low:
+        (last,) = connection.execute(
+            "SELECT max(rid) FROM place WHERE rid BETWEEN ? AND ?", (phase.low, high)
+        ).fetchone()
+        if last is None:
+            return
+        low = max(phase.low, last - width, TIMED if last > TIMED else phase.low)
+        part = list(_in_phase(connection, found, Phase(low, last, phase.longer)))
+        yield from reversed(part)
+        width = width * 4 if len(part) < _CHUNK else max(width // 4, 1)
+        high = low - 1
+
+
+def _in_phase(connection: sqlite3.Connection, found: Plan, phase: Phase) -> Iterator[int]:
     match = found.match
     if phase.longer:
         terms = long_terms(phase.longer)
@@ -131,8 +145,7 @@ def _in_phase(
         values.append(orjson.dumps(found.rids).decode())
     columns = key if found.shape is None else f"{key}, p.shaped, p.x0, p.y0, p.x1, p.y1"
     cursor = connection.execute(
-        f"SELECT {columns} FROM {source} WHERE {' AND '.join(conditions)} "  # noqa: S608
-        f"ORDER BY {key} {'DESC' if descending else 'ASC'}",
+        f"SELECT {columns} FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {key}",  # noqa: S608
         values,
     )
     try:
@@ -170,14 +183,14 @@ def _after(
     place: tokens.Place | None,
 ) -> Iterator[tuple[int, tokens.Key]]:
     """Keys in any order, with what a token says of each; backwards if the place says so."""
-    descending = order.descending ^ (place is not None and place.back)
+    back = place is not None and place.back
+    descending = order.descending ^ back
     key = place.key if place is not None else None
     if order.field == "datetime":
         after = int(key[0]) if key else None
         for rid in matches(connection, found, descending, after):
             yield rid, (rid,)
     elif order.field == "collection":
-        back = place is not None and place.back
         yield from _by_collection(connection, known, found, descending, not back, key)
     else:
         yield from _by_id(connection, known, found, descending, key)

@@ -23,6 +23,8 @@ from pelagos.catalogue.index.run import Run
 from pelagos.catalogue.index.schema import IndexError_, open_to_write, unusable
 from pelagos.catalogue.records import GranuleRecord, Parameter
 
+_MERGED = 2_000  # pages of the full-text index that are merged in one transaction
+_MANY = 5  # a change of a fifth of all granules is worth merging all
 _TAGSETS = 50_000  # whose numbers are remembered
 
 _Tagged = tuple[tuple[Parameter, ...], str, tuple[str, ...]]
@@ -74,6 +76,23 @@ class Writer:
                 "SELECT num FROM source WHERE name = ?", (source,)
             ).fetchone()
         return Run(self, source, title, number)
+
+    def tidy(self, changed: int) -> None:
+        """Merge the pieces of the full-text index, in short steps, after so many changes.
+
+        All into one after many: each piece is one more place to look at for every word.
+        """
+        (count,) = self.connection.execute("SELECT sum(granules) FROM collection").fetchone()
+        whole = changed * _MANY >= (count or 0)
+        step = -_MERGED if whole else _MERGED
+        before = -1
+        while self.connection.total_changes - before >= 2:  # as FTS5 tells that it did something
+            before = self.connection.total_changes
+            with self.transaction() as connection:
+                connection.execute(
+                    "INSERT INTO granule_text (granule_text, rank) VALUES ('merge', ?)", (step,)
+                )
+            step = _MERGED  # goes on with what was begun
 
     def forget(self, source: str) -> int:
         """Remove a source that is no longer configured; how many collections it had."""
