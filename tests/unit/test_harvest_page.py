@@ -31,6 +31,8 @@ from pelagos.ops.check_catalogue import catalogue as check_step
 from pelagos.ops.checking import Failed, Run
 from pelagos.ops.findings import Finding, Level, Patient
 from pelagos.ops.look_catalogue import LOOKS
+from pelagos.services.catalogue.service import make_app
+from pelagos.services.catalogue.sources_routes import sources_routers
 from pelagos.settings import BackendKind, Settings
 from pelagos.settings.sources import CatalogueSettings
 from prometheus_client.parser import text_string_to_metric_families
@@ -208,6 +210,24 @@ async def test_damaged_records_name_no_file_to_a_person(
     page = await client.get(PAGE)
     assert page.status_code == 503
     assert str(folder) not in page.text
+
+
+async def test_the_pages_stand_beside_the_stac_api(deployment: Deployment) -> None:
+    sources, folder = deployment.settings.catalogue.sources, deployment.state.catalogue
+    with Writer(folder / INDEX_FILE):  # which the service reads
+        pass
+    app = make_app(deployment, lambda pages, guard: sources_routers(pages, guard, sources, folder))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://vre.example.org"
+        ) as client,
+    ):
+        page = await client.get(PAGE)
+        assert page.status_code == 302
+        assert page.headers["location"].startswith("/hub/api/oauth2/authorize?")
+        assert (await client.get(f"{PAGE}.json")).status_code == 401
+        assert (await client.post(f"{PAGE}/run")).status_code == 403
 
 
 # -- metrics, status, doctor, check
