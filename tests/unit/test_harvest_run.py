@@ -277,6 +277,20 @@ def test_what_is_remembered_of_an_index_that_is_gone_is_forgotten(place: Place) 
     assert len(place.found()["alpha.a"]) == 5
 
 
+def test_what_is_unchanged_and_unknown_is_asked_for_anew_and_spoils_nothing(place: Place) -> None:
+    place.remote.collections = {"a": granules(5)}
+    place.remote.memory = {"since": "yesterday"}
+    place.harvest()
+    place.remote.others = [Unchanged("never-stored")]
+    place.remote.collections = {"a": granules(5), "new": [Unchanged()]}
+    run = place.harvest()
+    assert run.state is RunState.DONE
+    assert run.progress.counts.rejected == 2
+    assert place.found() == {"alpha.a": {f"g{n}" for n in range(5)}, "alpha.new": set()}
+    place.harvest()
+    assert place.remote.known == {}, "the next run reads everything"
+
+
 def test_an_interrupted_run_is_taken_up_where_it_was(place: Place) -> None:
     place.remote.collections = {"a": granules(10), "b": granules(10), "c": granules(10)}
     stop = threading.Event()

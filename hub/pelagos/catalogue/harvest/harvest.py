@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 BATCH = 1_000  # granules that are stored at once
 FRESH_SECONDS = 6 * 3600.0
+_LACKING = "the source said that it has not changed, and the index lacks it; read anew next time"
 _TWICE = "the source has it twice; the first is kept"
 
 T = TypeVar("T")
@@ -89,6 +90,7 @@ class Harvest:
         self._fresh = runs.fresh(order.source, time.time() - FRESH_SECONDS)
         self._losses = Losses(order.source, self._before, accepted=order.accept_loss)
         self._seen: set[str] = set()
+        self.distrusted = False  # whether what the connector remembers is of no use
 
     def run(self) -> Ending:
         """Read the source. Whatever goes wrong is in the ending; nothing is raised."""
@@ -244,11 +246,10 @@ class Harvest:
 
     def _keep(self, identifier: str) -> None:
         if identifier not in self._before:
-            self._runs.forget_memory(self._order.source)
-            raise SourceError(
-                f"{identifier}: the source said that it has not changed, and the index lacks it.",
-                "The next run reads everything again.",
-            )
+            # it could not be stored, or the memory is of another index
+            self.distrusted = True
+            self.tally.reject(identifier, _LACKING)
+            return
         with self.tally.timed("storing"):
             self._index.keep(identifier)
         granules = self._before[identifier]

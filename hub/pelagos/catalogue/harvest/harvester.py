@@ -178,7 +178,8 @@ class Harvester:
             held = index.known()
         tally = harvest.tally
         try:
-            remembered = json.dumps(connector.memory, separators=(",", ":"))
+            known = {} if harvest.distrusted else connector.memory
+            remembered = json.dumps(known, separators=(",", ":"))
         except (TypeError, ValueError) as error:
             fault = f"What the connector remembers is no JSON: {error}"
             ending, remembered = Ending(RunState.FAILED, fault, _FAULT), "{}"
