@@ -16,8 +16,9 @@ import iris_sample_data
 import netCDF4
 import numpy as np
 import pytest
-from pelagos.catalogue.connectors.files import FilesConnector, open_file
+from pelagos.catalogue.connectors.files import FilesConnector
 from pelagos.catalogue.fetch import Fetcher
+from pelagos.catalogue.own_files import media_type, open_file
 from pelagos.catalogue.records import CollectionRecord, GranuleRecord, Rejected, Unchanged
 from pelagos.catalogue.stac import collection_document, granule_document
 from pelagos.errors import SourceError
@@ -231,7 +232,7 @@ def test_starter_files_are_the_assets_with_size_and_checksum(starter: Harvest) -
             len(content),
             "1220" + hashlib.sha256(content).hexdigest(),
         )
-        assert asset.type == "application/x-netcdf"
+        assert asset.type == media_type(granule.id) == "application/x-netcdf"
         with open(open_file(STARTER, granule.id), "rb") as file:
             assert file.read() == content
 
@@ -487,6 +488,29 @@ def test_a_next_run_hashes_only_what_changed(tmp_path: Path) -> None:
     assert set(third.memory["files"]) == {"x/a.nc", "x/b.nc"}
 
 
+def test_a_collection_whose_granules_were_not_read_is_read_the_next_time(tmp_path: Path) -> None:
+    for name in ("x/a.nc", "y/c.nc"):
+        write(tmp_path / name)
+    source, memory = source_at(tmp_path), dict[str, Any]()
+    with Fetcher(source) as fetcher:
+        connector = FilesConnector(source, fetcher, memory)
+        for record in connector.collections():
+            if isinstance(record, CollectionRecord) and record.id == "x":
+                assert len(list(connector.granules(record))) == 1
+    found = Harvest(source, memory)
+    assert found.unchanged == ["x"]
+    assert list(found.granules) == ["y/c.nc"]
+
+
+def test_files_that_stay_broken_are_not_read_in_every_run(tmp_path: Path) -> None:
+    write(tmp_path / "a.nc")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "b.nc").write_bytes(b"CDF")
+    first = Harvest(source_at(tmp_path))
+    assert set(first.rejected) == {"bad", "bad/b.nc"}
+    assert Harvest(source_at(tmp_path), first.memory).unchanged == [""]
+
+
 def test_granules_can_be_asked_for_after_all_collections(tmp_path: Path) -> None:
     for name in ("x/a.nc", "y/c.nc"):
         write(tmp_path / name)
@@ -574,3 +598,4 @@ def test_every_file_of_the_recordings_is_accounted_for(tmp_path: Path) -> None:
     floats = {one.platform for name, one in found.granules.items() if name.startswith("argo/gdac/")}
     assert "6902652" in floats
     assert found.granules["seadatanet/odv_input_profile_diap.txt"].assets[0].type == "text/plain"
+    assert media_type("a/b.TXT") == "text/plain"

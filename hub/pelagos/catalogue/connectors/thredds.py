@@ -18,7 +18,7 @@ from pelagos.catalogue.connectors import thredds_catalogue as xml
 from pelagos.catalogue.connectors.files_records import cleaned
 from pelagos.catalogue.fetch import Fetcher, FetchError
 from pelagos.catalogue.formats.opendap import TEXT_LIMIT, read_opendap
-from pelagos.catalogue.formats.summary import Summary, UnreadableError
+from pelagos.catalogue.formats.summary import NETCDF, Summary, UnreadableError
 from pelagos.catalogue.geometry import hull
 from pelagos.catalogue.markup import parse_xml, plain_text
 from pelagos.catalogue.records import (
@@ -40,7 +40,6 @@ from pelagos.settings.sources import FilesSource
 
 _CATALOGUES, _DEPTH = 20_000, 20
 _SILENT = 5  # OPeNDAP answers that fail in a row, before it is left alone
-_NETCDF = "application/x-netcdf"
 _STANDARD_NAME = re.compile(r"[a-z][a-z0-9_]{1,200}")
 _Said = tuple[Summary | None, str]
 
@@ -273,7 +272,7 @@ def _assets(catalogue: xml.Catalogue, leaf: xml.Dataset) -> tuple[Asset, ...]:
         # a rounded size would make a good download look broken
         extra = {"pelagos:approximate_size": about} if about else {}
         assets.append(
-            Asset("data", addresses["http"], _NETCDF if netcdf else "", leaf.name, exact,
+            Asset("data", addresses["http"], NETCDF if netcdf else "", leaf.name, exact,
                   extra=extra)
         )  # fmt: skip
     if "opendap" in addresses:
