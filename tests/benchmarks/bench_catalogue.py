@@ -56,7 +56,7 @@ def main() -> int:
         if "pycsw" in options.parts:
             from catalogue import peer
 
-            faults += peer.measure(folder, corpus, asked, answers, options.pycsw_queries)
+            peer.compare(path, folder, corpus, asked, options.pycsw_queries)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(
         f"memory of this process {memory} MiB, processors {os.cpu_count()}, {time.strftime('%F')}"

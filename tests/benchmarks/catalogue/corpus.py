@@ -325,10 +325,10 @@ def _times(
         "buoy": 30 * day, "map": day, "climatology": 30 * day,
     }.get(name, day // 5)  # fmt: skip
     start = (began[track] + step * every + random.integers(0, 600, len(track))).astype(np.int64)
+    # what would be in the future begins anew
+    start = _YEARS[0] + (start - _YEARS[0]) % (_YEARS[1] - _YEARS[0])
     if place in ("sea", "nowhere") or name == "tide":
         start -= start % day
-    # nothing is from the future: late tracks go on before they began
-    start = np.where(start > _YEARS[1], start - 8 * 365 * day, start)
     lasts = {
         "mooring": 170 * day, "tide": 365 * day, "buoy": 30 * day, "map": day,
         "climatology": 30 * 365 * day, "underway": day, "glider": day // 5,

@@ -68,7 +68,7 @@ def _words(corpus: Corpus, near: int, random: np.random.Generator) -> tuple[tupl
         (INSTITUTES[corpus.institute[near]],),
         tuple(corpus.platforms[corpus.platform[near]].lower().split()),
         *((word,) for word in quantity.name.lower().replace("-", " ").split() if len(word) > 2),
-        tuple(quantity.standard_name.split("_")) or ("sea",),
+        tuple((quantity.standard_name or "sea").split("_")),
         (f"{near:07}",),
     ]
     weights = np.array([3.0] * len(pool))

@@ -12,16 +12,19 @@ from collections.abc import Sequence
 
 from pelagos.catalogue.index.schema import damaged
 
-_LEVEL, _WINDOW, _MEMORY = 3, -15, 6
-_SAMPLE = 12_000  # bytes; a longer one takes longer to get ready
-_SAMPLES = 6
+# a small window, since its copy for each granule is half of the work
+_LEVEL, _WINDOW, _MEMORY = 3, -12, 4
+_SAMPLE = 3_800  # bytes, somewhat less than the window
+_SAMPLES = 3
 _LIMIT = 2**28  # bytes of one, unpacked
 
 
 def sample_of(contents: Sequence[bytes]) -> bytes:
     """A dictionary for contents like these. What is last is found best."""
     step = max(1, len(contents) // _SAMPLES)
-    return b"".join(content[: _SAMPLE // 2] for content in contents[::step][:_SAMPLES])[-_SAMPLE:]
+    return b"".join(content[: _SAMPLE // _SAMPLES] for content in contents[::step][:_SAMPLES])[
+        -_SAMPLE:
+    ]
 
 
 class Packer:

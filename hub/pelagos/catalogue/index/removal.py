@@ -21,7 +21,7 @@ def remove_rows(
     connection: sqlite3.Connection, rids: Sequence[int]
 ) -> dict[int, tuple[int | None]]:
     """Remove what hangs on these keys, but for `entry`. The start of each."""
-    wanted = orjson.dumps(list(rids)).decode()
+    wanted = orjson.dumps(sorted(rids)).decode()  # FTS5 wants them in order
     rows = connection.execute(
         "SELECT g.rid, g.packed, t.tags, p.collection, p.t0, p.t1, p.x0, p.y0, p.x1, p.y1 "
         "FROM json_each(?) j CROSS JOIN granule g ON g.rid = j.value "

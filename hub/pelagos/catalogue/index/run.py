@@ -242,6 +242,7 @@ class Run:
         self._writer.allocator.assign(
             [row for row in written if not row.rid], [row.rid for row in written if row.rid]
         )
+        written.sort(key=lambda row: row.rid)  # else FTS5 begins a piece with each step back
         self._insert(number, written)
         connection.executemany(
             f"INSERT INTO {self._seen} VALUES (?)",  # noqa: S608

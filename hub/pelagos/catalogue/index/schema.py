@@ -161,6 +161,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
         connection.execute("PRAGMA journal_size_limit = 67108864")
+        connection.execute("PRAGMA secure_delete = OFF")  # nothing here is secret
         migrate(connection, path)
     except sqlite3.Error as error:
         connection.close()
