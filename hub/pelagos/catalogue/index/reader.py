@@ -54,6 +54,12 @@ class Reader:
             ).fetchone()
         return orjson.loads(row[0]) if row else None
 
+    def collection_ids(self) -> frozenset[str]:
+        """Public identifiers of all collections."""
+        with self._state():
+            rows = self._connection.execute("SELECT public FROM collection").fetchall()
+        return frozenset(public for (public,) in rows)
+
     def granules(self, criteria: Criteria, part: Slice) -> Page:
         """Step 2. The newest first if no order is given; what has no time comes last."""
         _check(criteria, part)

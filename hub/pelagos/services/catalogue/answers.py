@@ -27,7 +27,6 @@ from pelagos.services.catalogue.readers import Readers
 from pelagos.services.catalogue.search import Wanted
 from pelagos.services.web import caller
 
-_ALL_IDS = 1_000  # at once
 _FIRST, _REST = "first", "rest"
 
 
@@ -134,22 +133,6 @@ class Answers:
             )
 
         return _json(await self._readers.ask(question))
-
-
-async def all_collections(readers: Readers) -> frozenset[str]:
-    """Ids of all collections in the index."""
-
-    def question(reader: Reader) -> frozenset[str]:
-        found: set[str] = set()
-        token = ""
-        while True:
-            page = reader.collections(Criteria(), Slice(limit=_ALL_IDS, token=token))
-            found.update(document["id"] for document in page.documents)
-            if not page.next:
-                return frozenset(found)
-            token = page.next
-
-    return await readers.ask(question)
 
 
 def _collections(reader: Reader, criteria: Criteria, wanted: Wanted, view: View) -> Page:

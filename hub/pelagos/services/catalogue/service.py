@@ -18,12 +18,12 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from pelagos.catalogue.index import IndexError_
+from pelagos.catalogue.index import IndexError_, Reader
 from pelagos.catalogue.query import QueryError
 from pelagos.deployment import CATALOGUE_PATH, Deployment
 from pelagos.services.application import Answer, Pages, make_application
 from pelagos.services.catalogue.access import Views
-from pelagos.services.catalogue.answers import Answers, all_collections
+from pelagos.services.catalogue.answers import Answers
 from pelagos.services.catalogue.api import DESCRIPTION, add_stac_api
 from pelagos.services.catalogue.files import file_routes
 from pelagos.services.catalogue.readers import Readers
@@ -79,7 +79,7 @@ def app_for(
     guard = Guard(hub, CATALOGUE_PATH, key)
     pages = Pages(Path(__file__).parent, settings.site, CATALOGUE_PATH)
     readers = Readers(index, threads, seconds)
-    views = Views(settings, lambda: all_collections(readers))
+    views = Views(settings, lambda: readers.ask(Reader.collection_ids))
     answers = Answers(readers, views, CATALOGUE_PATH)
     reader = Depends(guard.reader(settings.catalogue.anonymous))
 
