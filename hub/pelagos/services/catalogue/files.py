@@ -11,8 +11,8 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from pelagos.catalogue.connectors.files import open_file
 from pelagos.catalogue.index import Reader
+from pelagos.catalogue.own_files import open_file
 from pelagos.catalogue.query import Criteria, Facet, Slice
 from pelagos.catalogue.records import identify
 from pelagos.errors import SourceError
