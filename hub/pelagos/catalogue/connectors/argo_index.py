@@ -64,10 +64,9 @@ class ArgoIndexConnector(Connector[ArgoIndexSource]):
 
     def collections(self) -> Iterator[CollectionRecord | Rejected | Unchanged]:
         """The one collection. Raises SourceError if the address has no profile index."""
-        known = dict(self.memory.get("known", {}))
+        known = dict(self.memory.get("known", {}))  # a copy: the whole is read by `granules`
         with self.fetch.stream(self.source.url, known=known) as pieces:
             header = None if pieces is None else read_header(read_lines(pieces), self.source.url)
-        self.memory["known"] = known
         if header is None or header["Date of update"] == self.memory.get("updated"):
             yield Unchanged()
             return
@@ -77,7 +76,8 @@ class ArgoIndexConnector(Connector[ArgoIndexSource]):
         self, collection: CollectionRecord
     ) -> Iterator[GranuleRecord | Rejected | Unchanged]:
         """All profiles, in the index's order. Raises SourceError if there is none at all."""
-        with self.fetch.stream(self.source.url) as pieces:
+        known: dict[str, str] = {}
+        with self.fetch.stream(self.source.url, known=known) as pieces:
             if pieces is None:  # it was asked for without conditions
                 raise SourceError(f"{self.source.url}: answered that nothing changed")
             lines = read_lines(pieces)
@@ -92,6 +92,7 @@ class ArgoIndexConnector(Connector[ArgoIndexSource]):
                 f"{self.source.url}: no profile can be read from it",
                 "The profiles of the last run are kept. Open the address in a browser.",
             )
+        self.memory["known"] = known
         self.memory["updated"] = header["Date of update"]
         self.memory["seen"] = seen = reader.seen()
         logger.info("%s: %s", self.source.name, seen["counts"])

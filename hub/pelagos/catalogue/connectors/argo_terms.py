@@ -10,7 +10,7 @@ from __future__ import annotations
 from pelagos.catalogue.records import Parameter
 
 PARAMETERS = (
-    Parameter("Pressure", "sea_water_pressure", "PRESPR01", "AHGT", "decibar"),
+    Parameter("Pressure", "sea_water_pressure", "PRESPR01", "", "decibar"),
     Parameter("Temperature", "sea_water_temperature", "TEMPST01", "TEMP", "degree_Celsius"),
     Parameter("Practical salinity", "sea_water_salinity", "PSALST01", "PSAL", "1"),
 )
