@@ -40,6 +40,7 @@ from pelagos.catalogue.connectors.erddap_info import (
     time_of,
 )
 from pelagos.catalogue.fetch import FetchError
+from pelagos.catalogue.markup import plain_text
 from pelagos.catalogue.records import (
     Asset,
     Box,
@@ -52,6 +53,7 @@ from pelagos.catalogue.records import (
     Rejected,
     Unchanged,
 )
+from pelagos.catalogue.rights import find_doi, licence
 from pelagos.errors import SourceError
 from pelagos.settings.sources import ErddapSource, SourceKind
 
@@ -208,18 +210,14 @@ class ErddapConnector(Connector[ErddapSource]):
         if row.get("files"):
             folder = f"{self._base}/files/{identifier}/"
             assets.append(Asset("files", folder, "text/html", "Files", roles=("overview",)))
-        terms = plain_text(info.get("license"))
-        licence = licence_of(terms)
-        doi = doi_of(
-            info.get("doi"), info.get("identifier_product_doi"), info.get("id"), info.get("infoUrl")
-        )
+        name, terms = licence([info.get("license")], self.source.licence)
         box, interval = _extent(row, info)
         return CollectionRecord(
             id=identifier,
-            title=plain_text(info.get("title") or str(row.get("title") or ""))[:1000] or identifier,
+            title=plain_text(info.get("title") or str(row.get("title") or ""), 1000) or identifier,
             description=plain_text(info.get("summary") or str(row.get("summary") or "")),
-            licence=licence or self.source.licence or "other",
-            licence_text=terms if len(terms.split()) > 1 else "",
+            licence=name,
+            licence_text=terms,
             providers=_providers(row, info),
             keywords=_keywords(info.get("keywords")),
             parameters=parameters_of(info),
@@ -228,8 +226,8 @@ class ErddapConnector(Connector[ErddapSource]):
             boxes=(box,) if box else (),
             interval=interval,
             depth=depth_of(info),
-            doi=doi,
-            citation=plain_text(info.get("citation")),
+            doi=_doi(info),
+            citation=plain_text(info.get("citation"), 5000),
             assets=tuple(assets),
             links=_links(f"{self._base}/info/{identifier}/index.html", info),
             updated=_updated(info),
@@ -304,7 +302,7 @@ def _providers(row: Row, info: Info) -> tuple[Provider, ...]:
         (info.get("creator_name"), "producer", info.get("creator_url")),
         (info.get("publisher_name"), "host", info.get("publisher_url")),
     ):
-        text = plain_text(name)[:300]
+        text = plain_text(name, 300)
         address = url if url.startswith(("http://", "https://")) else ""
         if text and text != "???" and (text not in found or (address and not found[text].url)):
             found[text] = Provider(text, (role,), address[:2000])
@@ -312,8 +310,13 @@ def _providers(row: Row, info: Info) -> tuple[Provider, ...]:
 
 
 def _keywords(text: str) -> tuple[str, ...]:
-    words = (plain_text(word)[:200] for word in text.split(","))
+    words = (plain_text(word, 200) for word in text.split(","))
     return tuple(dict.fromkeys(word for word in words if word))[:_WORDS]
+
+
+def _doi(info: Info) -> str:
+    names = ("doi", "identifier_product_doi", "id", "infoUrl", "metadata_link")
+    return next(filter(None, (find_doi(info.get(name)) for name in names)), "")
 
 
 def _list(text: str) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ from typing import Any
 
 from pelagos.catalogue.records import Access, Asset, Box, Interval, Parameter, RecordError
 from pelagos.catalogue.terms import term_of
+from pelagos.catalogue.values import parse_moment
 
 _VARIABLES = 500
 _FORMATS = {"nc": "application/x-netcdf", "csv": "text/csv"}
@@ -45,6 +46,7 @@ _NOT_MEASURED = frozenset(
 )
 _BESIDE = ("_qc", "_error", "_flag", "_flags", "_quality", "_status")  # of another variable
 _DEEPEST, _HIGHEST = 12_000.0, 100_000.0  # metres; what is beyond is a fill value
+_YEAR = re.compile(r"\d{4}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -163,16 +165,15 @@ def time_of(value: Any) -> datetime | None:
     Raises RecordError for something else.
     """
     text = str(value if value is not None else "").strip()
-    if text in ("", "NaN"):
+    seconds = None if _YEAR.fullmatch(text) else number(text)
+    if text == "NaN":
         return None
+    if seconds is None:
+        return parse_moment(text)
     try:
-        seconds = number(text)
-        if seconds is not None and not re.fullmatch(r"\d{4}", text):
-            return _EPOCH + timedelta(seconds=seconds)
-        found = datetime.fromisoformat(text + ("-01-01" if len(text) == 4 else ""))
-    except (ValueError, OverflowError):
+        return _EPOCH + timedelta(seconds=seconds)
+    except OverflowError:
         raise RecordError(f"time: {text[:40]!r} is none") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def interval_of(start: Any, end: Any) -> Interval | None:
@@ -241,8 +242,8 @@ def _is_measured(variable: Variable) -> bool:
 def subset_of(address: str, protocol: str, info: Info) -> Asset:
     """The asset `subset` of a data set at `address`, the base of ERDDAP."""
     proxy = info.get("cdm_altitude_proxy", "cdm_depth_proxy")
-    others = []
-    axes = []
+    others: list[Variable] = []
+    axes: list[dict[str, Any]] = []
     for variable in info.variables.values():
         axis = variable.axis or ("Z" if variable.name == proxy else "")
         is_axis = variable.dimension if protocol == "griddap" else bool(axis)

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from pelagos.catalogue.geometry import geometry_of, hull
+from pelagos.catalogue.markup import plain_text
 from pelagos.catalogue.records import (
     Access,
     Asset,
@@ -26,6 +29,8 @@ from pelagos.catalogue.records import (
     Provider,
     RecordError,
 )
+from pelagos.catalogue.rights import find_doi, spdx
+from pelagos.catalogue.values import parse_box, parse_moment, parse_time
 
 ASSETS = 200
 _LINKS = 30
@@ -42,6 +47,7 @@ _GEOMETRIES = {  # how deep the positions stand
 _TAKEN = frozenset(
     {"datetime", "start_datetime", "end_datetime", "title", "platform", "instruments", "updated"}
 )
+_SPDX = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,60}", re.ASCII)
 _ROLES = frozenset({"licensor", "producer", "processor", "host"})
 
 
@@ -55,15 +61,14 @@ def collection_record(document: Any, address: str, licence: str = "") -> Collect
     extent = _mapping(document.get("extent"))
     summaries = _mapping(document.get("summaries"))
     identifier = document["id"]
-    spdx = _text(document.get("license"))
-    if spdx.lower() in ("", "proprietary", "various", "other", "unknown"):
-        spdx = licence or "other"
+    name, terms = _licence(document, licence)
     dimensions = document.get("cube:dimensions") or summaries.get("cube:dimensions")
     return CollectionRecord(
         id=identifier,
         title=_plain(document.get("title"), 1000) or identifier,
         description=_plain(document.get("description"), 100_000),
-        licence=spdx[:100],
+        licence=name,
+        licence_text=terms,
         providers=_providers(document.get("providers")),
         keywords=_texts(document.get("keywords")),
         parameters=parameters_of({**summaries, **document}),
@@ -72,7 +77,7 @@ def collection_record(document: Any, address: str, licence: str = "") -> Collect
         boxes=_boxes(_mapping(extent.get("spatial")).get("bbox")),
         interval=_interval(_mapping(extent.get("temporal")).get("interval")),
         depth=depth_of(dimensions),
-        doi=doi_of(_text(document.get("sci:doi"))),
+        doi=find_doi(_text(document.get("sci:doi"))),
         citation=_plain(document.get("sci:citation"), 5000),
         assets=assets_of(document.get("assets"), address),
         links=links_of(document.get("links"), address),
@@ -92,11 +97,13 @@ def granule_record(document: Any, address: str) -> GranuleRecord:
     geometry = checked_geometry(document.get("geometry"))
     if box is None and geometry is not None:
         box = hull([_bounds(part) for part in _parts(geometry)])
-    if geometry is not None and (_points(geometry) > _POINTS or box and geometry == geometry_of(box)):
+    if geometry is not None and (
+        _points(geometry) > _POINTS or (box and geometry == geometry_of(box))
+    ):
         geometry = None
-    moment = time_of(properties.get("datetime"))
-    start = time_of(properties.get("start_datetime")) or moment
-    end = time_of(properties.get("end_datetime")) or moment
+    moment = parse_moment(_text(properties.get("datetime")), "datetime")
+    start = parse_moment(_text(properties.get("start_datetime")), "start_datetime") or moment
+    end = parse_time(_text(properties.get("end_datetime")), "end_datetime")[1] or moment
     order = properties.get("order:status") in ("orderable", "ordered", "pending")
     return GranuleRecord(
         id=document["id"],
@@ -186,7 +193,11 @@ def depth_of(dimensions: Any) -> tuple[float, float] | None:
     """Of a vertical dimension in metres (datacube extension): depth down, elevation up."""
     for name, dimension in _mapping(dimensions).items():
         described = _mapping(dimension)
-        if described.get("axis") != "z" or described.get("unit", "m") not in ("m", "metre", "meter"):
+        if described.get("axis") != "z" or described.get("unit", "m") not in (
+            "m",
+            "metre",
+            "meter",
+        ):
             continue
         values = _numbers(described.get("extent") or described.get("values"))
         if values:
@@ -266,10 +277,10 @@ def _box_and_heights(found: Any) -> tuple[Box | None, tuple[float, float] | None
     if len(values) != len(_list(found)) or len(values) not in (4, 6):
         raise RecordError("bbox: not four or six numbers")
     if len(values) == 4:
-        return Box(*values), None
+        values = [*values[:2], 0.0, *values[2:], 0.0]
     west, south, low, east, north, high = values
     below = low < 0 and low <= high
-    return Box(west, south, east, north), ((-high, -low) if below else None)
+    return parse_box(west, south, east, north, "bbox"), ((-high, -low) if below else None)
 
 
 def _boxes(found: Any) -> tuple[Box, ...]:
@@ -283,8 +294,25 @@ def _interval(found: Any) -> Interval | None:
     ends = _list(_list(found)[0]) if _list(found) else []
     if len(ends) != 2:
         return None
-    start, end = time_of(ends[0]), time_of(ends[1])
+    start = parse_moment(_text(ends[0]), "extent")
+    end = parse_time(_text(ends[1]), "extent")[1]
     return Interval(start, end) if start or end else None
+
+
+def _licence(document: Mapping[str, Any], default: str) -> tuple[str, str]:
+    """The SPDX identifier (or "other") and the terms, of the field and of links `license`."""
+    said = _text(document.get("license"))
+    if said.lower() in ("", "proprietary", "various", "other", "unknown", "notspecified"):
+        linked = [
+            _text(link.get("href"))
+            for link in _list(document.get("links"))
+            if _mapping(link).get("rel") == "license"
+        ]
+        found = next(filter(None, map(spdx, linked)), "")
+        return found or (default if not said else "") or "other", ""
+    if _SPDX.fullmatch(said):
+        return said, ""
+    return spdx(said) or "other", plain_text(said, 2000)
 
 
 def _providers(found: Any) -> tuple[Provider, ...]:
@@ -312,9 +340,9 @@ def _absolute(found: Any, address: str) -> str:
     return whole if parts.scheme in _SCHEMES and parts.netloc else ""
 
 
-def _updated(found: Any) -> Any:
+def _updated(found: Any) -> datetime | None:
     try:
-        return time_of(found)
+        return parse_moment(_text(found))
     except RecordError:
         return None
 
@@ -330,6 +358,10 @@ def _numbers(found: Any) -> list[float]:
 def _texts(found: Any) -> tuple[str, ...]:
     texts = (_plain(one, 200) for one in _list(found)[: 10 * _LISTED] if isinstance(one, str))
     return tuple(dict.fromkeys(text for text in texts if text))[:_LISTED]
+
+
+def _plain(found: Any, limit: int) -> str:
+    return plain_text(found, limit) if isinstance(found, str) else ""
 
 
 def _text(found: Any) -> str:
