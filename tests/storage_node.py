@@ -78,7 +78,10 @@ class Node:
         self.state = State(folder)
         self.state.prepare()
         facts = facts_of(self.state, BackendKind.DOCKER).model_copy(
-            update={name: free_port() for name in ("dav_port", "workspace_port", "hub_port")}
+            update={
+                name: free_port()
+                for name in ("dav_port", "workspace_port", "catalogue_port", "hub_port")
+            }
         )
         self.state.write(facts, settings or Settings())
         self.deployment = Deployment(self.state, facts, settings or Settings(), load_graph(ROOT))

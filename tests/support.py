@@ -38,6 +38,7 @@ def facts_of(state: State, backend: BackendKind = BackendKind.DOCKER) -> Facts:
         proxy_api_port=8001,
         dav_port=8002,
         workspace_port=8003,
+        catalogue_port=8004,
     )
 
 
@@ -223,6 +224,22 @@ class Person:
         return self.client.post(
             path, headers={"X-XSRFToken": xsrf, "Referer": f"{self.vre.url}/hub/home"}, **arguments
         )
+
+
+def start(vre: Vre, user: str, image: str = "base", **options: str) -> None:
+    """A person, made if need be, with a running server."""
+    with vre.api() as hub:
+        if hub.call("GET", f"/users/{user}", missing_ok=True) is None:
+            hub.call("POST", f"/users/{user}")
+        hub.call("POST", f"/users/{user}/server", {"image": image, **options})
+        until(lambda: hub.call("GET", f"/users/{user}")["servers"][""]["ready"], 90)
+
+
+def stop(vre: Vre, user: str) -> None:
+    """The server is gone; the person stays."""
+    with vre.api() as hub:
+        hub.call("DELETE", f"/users/{user}/server", missing_ok=True)
+        until(lambda: not hub.call("GET", f"/users/{user}")["servers"], 60)
 
 
 def cell(vre: Vre, user: str, source: str, seconds: float = 240) -> str:

@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LABEL = "org.pelagos"
 STATE_VARIABLE = "PELAGOS_STATE"
 WORKSPACE_PATH = "/services/workspace"
+CATALOGUE_PATH = "/services/catalogue"
 DAV_PATH = f"{WORKSPACE_PATH}/dav"
 _SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes; a name follows
 
@@ -48,6 +49,7 @@ class Facts(BaseModel):
     proxy_api_port: int
     dav_port: int = 0  # on the loopback
     workspace_port: int = 0  # on the hub's address: people's servers ask there too
+    catalogue_port: int = 0  # likewise
     # whether services that need no root can run as the account `pelagos-server`
     as_account: bool = False
     # what each image was called when `up` made it ready: a later `git pull` changes recipes, and
@@ -140,6 +142,11 @@ class State:
     def storage(self) -> Path:
         """What the workspace service keeps: encrypted passwords of WebDAV servers elsewhere."""
         return self.folder / "storage"
+
+    @property
+    def catalogue(self) -> Path:
+        """The catalogue's index and the records of its harvests; can be harvested again."""
+        return self.folder / "catalogue"
 
     @property
     def facts_file(self) -> Path:
@@ -308,6 +315,11 @@ class Deployment:
     def workspace_origin(self) -> str:
         """Scheme, host and port of the workspace service, past the proxy: for proxy and servers."""
         return f"http://{self.facts.hub_address}:{self.facts.workspace_port}"
+
+    @property
+    def catalogue_origin(self) -> str:
+        """The same of the catalogue service."""
+        return f"http://{self.facts.hub_address}:{self.facts.catalogue_port}"
 
     @property
     def hub_api(self) -> str:

@@ -18,7 +18,7 @@ from pelagos.images import load_graph
 from pelagos.node.network import policy_of
 from pelagos.ops import engine
 from pelagos.ops.kernel import Kernel
-from support import Gate, Vre, pelagos, until
+from support import Gate, Vre, pelagos, start, stop, until
 
 pytestmark = pytest.mark.engine
 
@@ -63,19 +63,10 @@ def tag_ephemeral() -> None:
     base.tag(*EPHEMERAL.split(":"))
 
 
-def start(vre: Vre, user: str, **options: str) -> None:
-    """A person with a running server."""
-    with vre.api() as hub:
-        hub.call("POST", f"/users/{user}")
-        hub.call("POST", f"/users/{user}/server", {"image": "base", **options})
-        until(lambda: hub.call("GET", f"/users/{user}")["servers"][""]["ready"], 90)
-
-
-def stop(vre: Vre, user: str) -> None:
+def forget(vre: Vre, user: str) -> None:
     """The person and the server are gone."""
+    stop(vre, user)
     with vre.api() as hub:
-        hub.call("DELETE", f"/users/{user}/server", missing_ok=True)
-        until(lambda: not hub.call("GET", f"/users/{user}")["servers"], 60)
         hub.call("DELETE", f"/users/{user}")
 
 
@@ -126,7 +117,7 @@ def test_five_servers_survive_a_killed_hub_and_stay_usable(vre: Vre) -> None:
     assert ids(vre) == before
     for person in people:
         assert usable(vre, person)
-        stop(vre, person)
+        forget(vre, person)
     assert ids(vre) == {}
 
 
@@ -134,7 +125,7 @@ def test_a_killed_proxy_gets_its_routes_back(vre: Vre) -> None:
     start(vre, "proxima")
     os.kill(vre.pid("proxy"), signal.SIGKILL)
     until(lambda: usable(vre, "proxima"), 60)
-    stop(vre, "proxima")
+    forget(vre, "proxima")
 
 
 def test_a_killed_supervisor_is_replaced_by_the_next_up(vre: Vre, gate: Gate) -> None:
@@ -146,7 +137,7 @@ def test_a_killed_supervisor_is_replaced_by_the_next_up(vre: Vre, gate: Gate) ->
     assert done.returncode == 0, done.stderr
     assert ids(vre) == before
     until(lambda: usable(vre, "steady"), 30)
-    stop(vre, "steady")
+    forget(vre, "steady")
 
 
 def test_servers_are_kept_when_the_hub_starts_without_an_engine(vre: Vre, gate: Gate) -> None:
@@ -165,7 +156,7 @@ def test_servers_are_kept_when_the_hub_starts_without_an_engine(vre: Vre, gate: 
         assert hub.call("GET", "/users/patience")["servers"][""]["ready"]
     assert ids(vre) == before
     assert usable(vre, "patience")
-    stop(vre, "patience")
+    forget(vre, "patience")
 
 
 def test_an_engine_that_goes_away_is_told_and_harms_nobody(vre: Vre, gate: Gate) -> None:
@@ -182,8 +173,8 @@ def test_an_engine_that_goes_away_is_told_and_harms_nobody(vre: Vre, gate: Gate)
             gate.open()
         hub.call("POST", "/users/unlucky/server", {"image": "base"})
         until(lambda: hub.call("GET", "/users/unlucky")["servers"][""]["ready"], 60)
-    stop(vre, "unlucky")
-    stop(vre, "bystander")
+    forget(vre, "unlucky")
+    forget(vre, "bystander")
 
 
 def test_an_engine_that_stops_in_the_middle_of_a_start(vre: Vre, gate: Gate) -> None:
@@ -214,7 +205,7 @@ def test_an_engine_that_stops_in_the_middle_of_a_start(vre: Vre, gate: Gate) -> 
         until(lambda: hub.call("GET", "/users/midway")["servers"][""]["ready"], 60)
     assert usable(vre, "midway")
     assert len([c for c in vre.containers() if "midway" in c.name]) == 1
-    stop(vre, "midway")
+    forget(vre, "midway")
 
 
 def test_servers_of_a_lost_database_are_stopped_and_reported(vre: Vre) -> None:
@@ -306,7 +297,7 @@ def test_ctrl_c_stops_a_hub_in_the_foreground_and_leaves_servers(vre: Vre) -> No
     assert ids(vre) == before
     assert vre.run("up", "--detach").returncode == 0
     until(lambda: usable(vre, "onlooker"), 30)
-    stop(vre, "onlooker")
+    forget(vre, "onlooker")
 
 
 def test_nothing_of_a_stopped_vre_runs_on(vre: Vre) -> None:

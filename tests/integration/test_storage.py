@@ -15,7 +15,7 @@ import pytest
 from pelagos.errors import PelagosError
 from pelagos.node import mounts
 from storage_node import hashes, rclone_pid, wait_for_files
-from support import Vre, cell, until, until_quiet
+from support import Vre, cell, start, stop, until, until_quiet
 
 pytestmark = pytest.mark.engine
 
@@ -42,25 +42,9 @@ def vre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vre]:
         vre.down()
 
 
-def start(vre: Vre, user: str, image: str = "base") -> None:
-    """A person with a running server and a mounted workspace."""
-    with vre.api() as hub:
-        if hub.call("GET", f"/users/{user}", missing_ok=True) is None:
-            hub.call("POST", f"/users/{user}")
-        hub.call("POST", f"/users/{user}/server", {"image": image})
-        until(lambda: hub.call("GET", f"/users/{user}")["servers"][""]["ready"], 90)
-
-
 def mounted(vre: Vre, user: str) -> None:
     """Wait for the person's workspace."""
     until(lambda: workspace(vre, user).get("state") == "mounted", 60, vre.logs())
-
-
-def stop(vre: Vre, user: str) -> None:
-    """The server is gone; the person stays."""
-    with vre.api() as hub:
-        hub.call("DELETE", f"/users/{user}/server", missing_ok=True)
-        until(lambda: not hub.call("GET", f"/users/{user}")["servers"], 60)
 
 
 def workspace(vre: Vre, user: str) -> dict[str, object]:

@@ -41,6 +41,39 @@ def test_the_example_file_shows_every_key(root: Path) -> None:
     ("text", "expected"),
     [
         (
+            "catalogue:\n  sources:\n  - {name: sea, kind: csw, url: 'http://a/b', foo: 1}\n",
+            "pelagos.yaml:3: catalogue.sources.0.foo: Extra inputs are not permitted",
+        ),
+        (
+            "catalogue:\n  sources:\n  - name: sea\n    kind: wms\n",
+            "pelagos.yaml:3: catalogue.sources.0: unknown kind 'wms'; known are files, csw, "
+            "erddap, argo-index, cdi, stac, ena, obis, ecotaxa, icos",
+        ),
+        (
+            "catalogue:\n  sources:\n  - name: sea\n",
+            "pelagos.yaml:3: catalogue.sources.0: needs a kind",
+        ),
+        (
+            "catalogue:\n  sources:\n  - {name: sea, kind: files}\n",
+            "pelagos.yaml:3: catalogue.sources.0: kind files needs either a path or the url of a "
+            "THREDDS catalogue",
+        ),
+        (
+            "catalogue:\n  sources:\n  - {name: sea, kind: cdi, url: 'http://a/'}\n"
+            "  - {name: sea, kind: cdi, url: 'http://b/'}\n",
+            "pelagos.yaml:4: catalogue.sources.1.name: 'sea' stands twice; names must differ",
+        ),
+        (
+            "catalogue:\n  sources:\n  - {name: sea, kind: cdi, url: 'file:///etc/passwd'}\n",
+            "pelagos.yaml:3: catalogue.sources.0.url: String should match pattern "
+            "'^https?://[^\\s/?#@]+(/[^\\s#]*)?$'",
+        ),
+        (
+            "virtual_labs:\n- name: reef\n  open: true\n  catalogue: {featured: [bio.*]}\n",
+            "pelagos.yaml:4: virtual_labs.0.catalogue.featured.0: 'bio.*' is of no configured "
+            "source (starter); write SOURCE.ID",
+        ),
+        (
             "site:\n  name: X\nvirtual_labs:\n  - name: reef\n    open: true\n    limits:\n"
             "      memry: 2 GiB\n",
             "pelagos.yaml:7: virtual_labs.0.limits.memry: Extra inputs are not permitted",

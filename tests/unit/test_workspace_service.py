@@ -307,7 +307,7 @@ def test_a_user_name_never_chooses_the_host() -> None:
 
 def test_the_folder_of_passwords_is_closed(deployment: Deployment) -> None:
     vault_folder(deployment).mkdir(parents=True, mode=0o755)
-    prepare_folder(deployment)
+    prepare_folder(vault_folder(deployment), as_account=deployment.facts.as_account)
     assert deployment.state.storage.stat().st_mode & 0o777 == 0o711
     assert vault_folder(deployment).stat().st_mode & 0o777 == 0o700
 
@@ -332,7 +332,7 @@ def owner(path: Path) -> int:
 
 
 def test_passwords_are_the_accounts_and_the_folder_above_is_roots(of_account: Deployment) -> None:
-    prepare_folder(of_account)
+    prepare_folder(vault_folder(of_account), as_account=of_account.facts.as_account)
     folder = vault_folder(of_account)
     assert owner(folder) == owner(folder / "ada") == ACCOUNT[0]
     assert owner(of_account.state.storage) == 0
@@ -354,11 +354,11 @@ def test_a_folder_of_passwords_swapped_for_a_link_leads_nowhere(
         return real(path, *arguments, **options)
 
     monkeypatch.setattr(os, "open", swap_first)
-    prepare_folder(of_account)
+    prepare_folder(vault_folder(of_account), as_account=of_account.facts.as_account)
     assert folder.is_symlink()
     assert owner(outside) == owner(outside / "ada") == 0
     with pytest.raises(StateError, match="can't be used"):
-        prepare_folder(of_account)
+        prepare_folder(vault_folder(of_account), as_account=of_account.facts.as_account)
     assert owner(outside) == owner(outside / "ada") == 0
 
 
@@ -371,7 +371,7 @@ def test_links_and_folders_among_the_passwords_stay_whose_they_are(
     (folder / "soft").symlink_to(precious)
     (folder / "folder").mkdir()
     os.mkfifo(folder / "fifo")
-    prepare_folder(of_account)
+    prepare_folder(vault_folder(of_account), as_account=of_account.facts.as_account)
     assert owner(folder / "ada") == ACCOUNT[0]
     assert {owner(folder / name) for name in ("hard", "soft", "folder", "fifo")} == {0}
 
@@ -387,7 +387,7 @@ def test_nobody_changes_the_folder_of_passwords_while_root_looks_at_a_file(
         return real(path, *arguments, **options)
 
     monkeypatch.setattr(os, "open", look)
-    prepare_folder(of_account)
+    prepare_folder(vault_folder(of_account), as_account=of_account.facts.as_account)
     assert owners == [0]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from traitlets.config import Config
 
-from pelagos.deployment import DAV_PATH, WORKSPACE_PATH, Deployment
+from pelagos.deployment import CATALOGUE_PATH, DAV_PATH, WORKSPACE_PATH, Deployment
 from pelagos.settings import WorkspaceKind
 
 OPERATOR = "pelagos-operator"
@@ -14,9 +14,12 @@ CULLER = "pelagos-culler"
 RECONCILER = "pelagos-reconciler"
 DAV = "pelagos-dav"
 WORKSPACE = WORKSPACE_PATH.rpartition("/")[2]
+CATALOGUE = CATALOGUE_PATH.rpartition("/")[2]
 
 # What a person's token, or a server's own, must hold to reach its owner's files.
 WORKSPACE_SCOPE = f"access:services!service={WORKSPACE}"
+# And to search.
+CATALOGUE_SCOPE = f"access:services!service={CATALOGUE}"
 
 SCOPES = {
     # ./pelagos check, status, down --servers: makes a person, starts and uses their server
@@ -32,27 +35,36 @@ SCOPES = {
     # which virtual labs a person is in
     DAV: ["list:users", "read:users:name", "read:users:groups"],
     WORKSPACE: ["list:users", "read:users:name", "read:users:groups"],
+    CATALOGUE: ["list:users", "read:users:name", "read:users:groups"],
 }
-# JupyterHub's own roles, each with the way to its owner's files added.
+# JupyterHub's own roles, each with the way to its owner's files and to the catalogue added.
 _DEFAULT_ROLES = {
-    "user": ["self", WORKSPACE_SCOPE],
-    "server": ["users:activity!user", "access:servers!server", WORKSPACE_SCOPE],
+    "user": ["self", WORKSPACE_SCOPE, CATALOGUE_SCOPE],
+    "server": [
+        "users:activity!user",
+        "access:servers!server",
+        WORKSPACE_SCOPE,
+        CATALOGUE_SCOPE,
+    ],
 }
 
 
 def update_roles(c: Config, deployment: Deployment) -> None:
     """The services with their tokens, and a role each."""
     pages: dict[str, Any] = {
-        "url": deployment.workspace_origin,
         # part of this VRE: people need not be asked whether it may know their name
         "oauth_no_confirm": True,
         "display": True,
+    }
+    origins = {
+        WORKSPACE: deployment.workspace_origin,
+        CATALOGUE: deployment.catalogue_origin,
     }
     c.JupyterHub.services = [
         {
             "name": name,
             "api_token": deployment.state.secret(name),
-            **(pages if name == WORKSPACE else {}),
+            **({"url": origins[name], **pages} if name in origins else {}),
         }
         for name in SCOPES
     ]

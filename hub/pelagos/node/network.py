@@ -23,9 +23,10 @@ CHECK_SECONDS = 10.0
 
 def policy_of(deployment: Deployment) -> firewall.Policy:
     """What the servers of this VRE may reach."""
+    facts = deployment.facts
     return firewall.Policy(
         bridge=deployment.bridge,
-        ports=(deployment.facts.hub_port, deployment.facts.workspace_port),
+        ports=(facts.hub_port, facts.workspace_port, facts.catalogue_port),
         resolvers=firewall.host_resolvers(),
         allow=tuple(deployment.settings.network.allow),
     )

@@ -102,7 +102,7 @@ def adjust(plan: Plan, stage: Path, result: Restored) -> None:
     if plan.beside:
         result.instance = secrets.token_hex(3)
         write_private(state.folder / "instance", result.instance + "\n")
-        ports = {"hub_port": 0, "dav_port": 0, "workspace_port": 0}
+        ports = dict.fromkeys(("hub_port", "dav_port", "workspace_port", "catalogue_port"), 0)
         facts = facts.model_copy(update={"instance": result.instance, **ports})
         _forget_servers(state.hub / "jupyterhub.sqlite")
         result.notes.append(

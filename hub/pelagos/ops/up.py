@@ -148,14 +148,16 @@ def prepare(request: Request, state: State, reporter: Reporter) -> Deployment:
             "hub_port": facts.hub_port or free_port(facts.hub_address, 8081),
             "proxy_api_port": free_port("127.0.0.1", facts.proxy_api_port or 8001),
             "dav_port": free_port("127.0.0.1", facts.dav_port or 8002),
-            # running servers know this one too
+            # running servers know these too
             "workspace_port": facts.workspace_port or free_port(facts.hub_address, 8083),
+            "catalogue_port": facts.catalogue_port or free_port(facts.hub_address, 8084),
             "references": references,
             "as_account": as_account,
         }
     )
     check_port(facts.hub_address, facts.hub_port)
     check_port(facts.hub_address, facts.workspace_port)
+    check_port(facts.hub_address, facts.catalogue_port)
     state.write(facts, settings)
     return Deployment(state, facts, settings, graph)
 

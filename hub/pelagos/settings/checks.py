@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterator
 
 from pelagos.settings.models import CommunityImage, Settings, Size, VirtualLab, WorkspaceKind
+from pelagos.settings.sources import FilesSource
 from pelagos.units import format_bytes, format_cores
 
 # Areas of the dataspace beside the virtual labs' own.
@@ -81,6 +83,27 @@ def _check_storage(settings: Settings) -> Iterator[Problem]:
             )
 
 
+def _check_catalogue(settings: Settings) -> Iterator[Problem]:
+    sources = settings.catalogue.sources
+    names = [source.name for source in sources]
+    for index, source in enumerate(sources):
+        at = ("catalogue", "sources", index)
+        if source.name in names[:index]:
+            yield (*at, "name"), f"{source.name!r} stands twice; names must differ"
+        if isinstance(source, FilesSource) and bool(source.path) == bool(source.url):
+            yield at, "kind files needs either a path or the url of a THREDDS catalogue"
+    for index, virtual_lab in enumerate(settings.virtual_labs):
+        scope = virtual_lab.catalogue
+        for key, patterns in (("collections", scope.collections), ("featured", scope.featured)):
+            for position, pattern in enumerate(patterns):
+                if not fnmatch.filter(names, pattern.partition(".")[0]):
+                    yield (
+                        ("virtual_labs", index, "catalogue", key, position),
+                        f"{pattern!r} is of no configured source "
+                        f"({', '.join(names) or 'there is none'}); write SOURCE.ID",
+                    )
+
+
 def check(settings: Settings, recipe_names: list[str]) -> Iterator[Problem]:
     """Every problem between parts: its location and the reason.
 
@@ -107,3 +130,4 @@ def check(settings: Settings, recipe_names: list[str]) -> Iterator[Problem]:
     for index, virtual_lab in enumerate(settings.virtual_labs):
         yield from _check_virtual_lab(index, virtual_lab, sizes, images)
     yield from _check_storage(settings)
+    yield from _check_catalogue(settings)

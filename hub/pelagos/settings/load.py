@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,6 +55,26 @@ class Document:
                 self._lines[below] = item.start_mark.line + 1
                 yield from self._walk(item, below)
 
+    def _without_branches(self, at: Location) -> Location:
+        """A location without what is no key: a union names the branch that it tried.
+
+        Such as `CommunityImage`, `list[Size]`, or `csw` where the kind is csw.
+        """
+        kept: list[str | int] = []
+        here = self.data
+        for part in at:
+            if isinstance(part, str) and ("[" in part or part[:1].isupper()):
+                continue
+            if isinstance(here, dict) and part == here.get("kind") and part not in here:
+                continue
+            kept.append(part)
+            if isinstance(here, dict):
+                here = here.get(part)
+            else:
+                inside = isinstance(here, list) and isinstance(part, int) and part < len(here)
+                here = here[part] if inside else None
+        return tuple(kept)
+
     def problem(self, at: Location, reason: str) -> str:
         """`file:line: path: reason`, with the line of the nearest thing that is in the file."""
         nearest = at
@@ -70,14 +91,20 @@ class Document:
         except ValidationError as error:
             problems = []
             for detail in error.errors():
-                # a union's error carries the name of the branch that was tried: not a key
-                at = tuple(
-                    part
-                    for part in detail["loc"]
-                    if not (isinstance(part, str) and ("[" in part or part[:1].isupper()))
-                )
-                problems.append(self.problem(at, detail["msg"].removeprefix("Value error, ")))
+                at = self._without_branches(detail["loc"])
+                problems.append(self.problem(at, _reason(detail)))
             raise SettingsError(list(dict.fromkeys(problems))) from error
+
+
+def _reason(detail: Any) -> str:
+    """What pydantic says of one field, for a person."""
+    if detail["type"] == "union_tag_invalid":
+        # it lists them as Python writes them
+        known = ", ".join(re.findall(r": '([^']+)'>", detail["ctx"]["expected_tags"]))
+        return f"unknown kind {detail['ctx']['tag']!r}; known are {known}"
+    if detail["type"] == "union_tag_not_found":
+        return f"needs a {detail['ctx']['discriminator'].strip(chr(39))}"
+    return str(detail["msg"]).removeprefix("Value error, ")
 
 
 def read(path: Path) -> Document:

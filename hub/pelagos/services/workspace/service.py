@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import uvicorn
@@ -18,16 +17,14 @@ from fastapi import FastAPI
 
 from pelagos import accounts
 from pelagos.deployment import WORKSPACE_PATH, Deployment, default_state
-from pelagos.errors import StateError
 from pelagos.services.application import Pages, make_application
 from pelagos.services.identity import Hub
+from pelagos.services.own_folder import prepare_folder
 from pelagos.services.web import Guard
 from pelagos.services.workspace import routes
 from pelagos.services.workspace.agent import Agent
 from pelagos.services.workspace.storage import StoragePage
 from pelagos.vault import Vault
-
-logger = logging.getLogger(__name__)
 
 NAME = WORKSPACE_PATH.rpartition("/")[2]
 STORAGE_KEY = "storage-key"
@@ -70,72 +67,13 @@ def vault_folder(deployment: Deployment) -> Path:
     return deployment.state.storage / "credentials"
 
 
-def prepare_folder(deployment: Deployment) -> None:
-    """Make the folder of the vault, closed; as root also the account's, with what is in it.
-
-    The folder above stays root's: whoever could rename in it could lead root elsewhere. Raises
-    StateError where something else is in the way.
-    """
-    folder = vault_folder(deployment)
-    owner = None
-    if os.geteuid() == 0 and deployment.facts.as_account:
-        owner = accounts.ids()
-    try:
-        folder.parent.mkdir(exist_ok=True)
-        with _opened(folder.parent) as above:
-            os.fchown(above, os.geteuid(), os.getegid())
-            os.fchmod(above, 0o711)
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(folder.name, 0o700, dir_fd=above)
-            with _opened(folder.name, above) as inside:
-                _give(inside, owner)
-    except OSError as error:
-        raise StateError(
-            f"The folder of people's accounts {folder} can't be used: {error.strerror}.",
-            "It must be a plain folder of this VRE: move what is there away, then ./pelagos up.",
-        ) from error
-
-
-@contextlib.contextmanager
-def _opened(path: Path | str, above: int | None = None) -> Iterator[int]:
-    """A descriptor of a folder, never of what a link leads to."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, dir_fd=above)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _give(folder: int, owner: tuple[int, int] | None) -> None:
-    """Close the vault's folder; give it and the files in it to `owner`, if there is one."""
-    os.fchmod(folder, 0o700)
-    if owner is None:
-        return
-    # ours meanwhile: nobody links something in, or takes it out between a look and the change
-    os.fchown(folder, os.geteuid(), os.getegid())
-    for name in os.listdir(folder):
-        try:
-            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-        except OSError as error:
-            logger.warning("%r in the folder of accounts is left alone: %s", name, error.strerror)
-            continue
-        try:
-            found = os.fstat(descriptor)
-            if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
-                os.fchown(descriptor, *owner)
-        finally:
-            os.close(descriptor)
-    os.fchown(folder, *owner)
-
-
 def main() -> None:
     """Serve the VRE whose state folder stands in PELAGOS_STATE."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     os.umask(0o077)
     deployment = Deployment.load(default_state())
-    prepare_folder(deployment)
+    prepare_folder(vault_folder(deployment), as_account=deployment.facts.as_account)
     app = make_app(deployment)
     if deployment.facts.as_account:
         accounts.become()
