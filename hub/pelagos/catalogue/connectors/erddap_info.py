@@ -206,7 +206,9 @@ def parameters_of(info: Info) -> tuple[Parameter, ...]:
     """The measured quantities, each once: no axes, flags, errors or identifiers."""
     found: dict[str, Parameter] = {}
     for variable in info.variables.values():
-        if variable.axis or variable.dimension or not _is_measured(variable):
+        # pressure is an axis, and measured too
+        is_axis = variable.dimension or variable.axis in ("X", "Y", "T")
+        if is_axis or variable.name in _SPECIAL or not _is_measured(variable):
             continue
         parameter = _parameter(variable)
         same = parameter.standard_name or parameter.p01 or parameter.name.lower()
