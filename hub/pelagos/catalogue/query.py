@@ -30,10 +30,12 @@ class Facet(StrEnum):
 class Criteria:
     """What collections and granules are searched by; everything given must hold.
 
-    `text` is free text as typed (`text.py` says how it is read). `box` may cross the
-    antimeridian. A time range that is None on one side is open there; a record without time
-    matches no time range, one without place no box. `facets`: any of the values of each facet.
-    `collections` are public identifiers. `scope`: collections the caller may see; None: all.
+    `text` is free text as typed (`text.py` says how it is read); with `prefix` its last word may go
+    on. `box` may cross the antimeridian; `geometry` (GeoJSON) is met by what has a point in common
+    with it, on the flat plane of longitudes and latitudes. A time range that is None on one side is
+    open there; a record without time matches no time range, one without place no box. `facets`: any
+    of the values of each facet. `collections` and `ids` (of granules) are public identifiers.
+    `scope`: collections the caller may see; None: all.
     """
 
     text: str = ""
@@ -42,6 +44,9 @@ class Criteria:
     end: datetime | None = None
     facets: dict[Facet, tuple[str, ...]] = field(default_factory=dict)
     collections: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    geometry: dict[str, Any] | None = None
+    prefix: bool = False
     scope: frozenset[str] | None = None
 
 

@@ -1,0 +1,260 @@
+"""Step 2: the granules that a query finds, in order, and how many there are."""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import orjson
+
+from pelagos.catalogue.index import tokens
+from pelagos.catalogue.index.corpus import Corpus
+from pelagos.catalogue.index.keys import GREATEST, TIMELESS, Phase
+from pelagos.catalogue.index.plan import Plan, long_terms, plan
+from pelagos.catalogue.query import TOTAL_LIMIT, Criteria, Order, Page, QueryError, Slice
+
+_CHUNK = 1_000
+_FIELDS = {
+    "datetime": "datetime",
+    "properties.datetime": "datetime",
+    "id": "id",
+    "collection": "collection",
+}
+
+
+def search(connection: sqlite3.Connection, known: Corpus, criteria: Criteria, part: Slice) -> Page:
+    """A page of them."""
+    order = _order(part.order)
+    kinds = {"datetime": (int,), "id": (str, str), "collection": (str, int)}[order.field]
+    name = f"g:{'-' if order.descending else ''}{order.field}"
+    place = tokens.read(part.token, name, kinds)
+    found = plan(connection, known, criteria)
+    if found is None:
+        return Page([], 0, False)
+    page: list[tuple[int, tokens.Key]]
+    if place is None and order == Order("datetime", True):
+        first = list(islice(matches(connection, found), TOTAL_LIMIT + 1))
+        count = len(first)
+        page = [(rid, (rid,)) for rid in first[: part.limit + 1]]
+    else:
+        count = _count(connection, known, found)
+        page = list(islice(_after(connection, known, found, order, place), part.limit + 1))
+    further, page = len(page) > part.limit, page[: part.limit]
+    back = place is not None and place.back
+    if back:
+        page.reverse()
+    documents = _documents(connection, [rid for rid, _ in page])
+    has_next, has_previous = (True, further) if back else (further, place is not None)
+    return Page(
+        documents,
+        min(count, TOTAL_LIMIT),
+        count > TOTAL_LIMIT,
+        tokens.write(name, tokens.Place(page[-1][1])) if page and has_next else "",
+        tokens.write(name, tokens.Place(page[0][1], True)) if page and has_previous else "",
+    )
+
+
+def newest(
+    connection: sqlite3.Connection, known: Corpus, criteria: Criteria
+) -> tuple[list[int], bool]:
+    """Keys of the newest TOTAL_LIMIT at most, and whether there are more."""
+    found = plan(connection, known, criteria)
+    if found is None:
+        return [], False
+    rids = list(islice(matches(connection, found), TOTAL_LIMIT + 1))
+    return rids[:TOTAL_LIMIT], len(rids) > TOTAL_LIMIT
+
+
+def _order(order: tuple[Order, ...]) -> Order:
+    """One field; `collection` may be followed by the newest first, which is what it does."""
+    if not order:
+        return Order("datetime", True)
+    for one in order:
+        if one.field not in _FIELDS:
+            fields = ", ".join(sorted(_FIELDS))
+            raise QueryError(f"sortby: {one.field[:60]!r} is not one of {fields}")
+    first, *rest = (Order(_FIELDS[one.field], one.descending) for one in order)
+    if rest and (first.field, rest) != ("collection", [Order("datetime", True)]):
+        raise QueryError("sortby: one field only, or collection,-datetime")
+    return first
+
+
+def _count(connection: sqlite3.Connection, known: Corpus, found: Plan) -> int:
+    if found.whole and found.phases == [Phase(TIMELESS, GREATEST)]:
+        return min(known.granules, TOTAL_LIMIT + 1)
+    return sum(1 for _ in islice(matches(connection, found), TOTAL_LIMIT + 1))
+
+
+def matches(
+    connection: sqlite3.Connection,
+    found: Plan,
+    descending: bool = True,
+    after: int | None = None,
+    limit: int = -1,
+) -> Iterator[int]:
+    """Keys in order, lazily; from behind `after`."""
+    phases = found.phases if descending else reversed(found.phases)
+    for phase in phases:
+        low, high = phase.low, phase.high
+        if after is not None and descending:
+            high = min(high, after - 1)
+        elif after is not None:
+            low = max(low, after + 1)
+        if low <= high:
+            yield from _in_phase(connection, found, Phase(low, high, phase.longer), descending)
+
+
+def _in_phase(
+    connection: sqlite3.Connection, found: Plan, phase: Phase, descending: bool
+) -> Iterator[int]:
+    match = found.match
+    if phase.longer:
+        terms = long_terms(phase.longer)
+        match = terms if match is None else f"{terms} AND {match}"
+    conditions, values = list(found.conditions), list(found.values)
+    if match is None:
+        source, key = "place p", "p.rid"
+    else:
+        source, key = "granule_text f", "f.rowid"
+        if conditions or found.shape is not None:
+            source += " CROSS JOIN place p ON p.rid = f.rowid"
+        conditions.insert(0, "f.granule_text MATCH ?")
+        values.insert(0, match)
+    conditions += [f"{key} >= ?", f"{key} <= ?"]
+    values += [phase.low, phase.high]
+    if found.rids is not None:
+        conditions.append(f"{key} IN (SELECT value FROM json_each(?))")  # noqa: S608
+        values.append(orjson.dumps(found.rids).decode())
+    columns = key if found.shape is None else f"{key}, p.shaped, p.x0, p.y0, p.x1, p.y1"
+    cursor = connection.execute(
+        f"SELECT {columns} FROM {source} WHERE {' AND '.join(conditions)} "  # noqa: S608
+        f"ORDER BY {key} {'DESC' if descending else 'ASC'}",
+        values,
+    )
+    try:
+        if found.shape is None:
+            for (rid,) in cursor:
+                yield rid
+        else:
+            yield from _shaped(connection, found, cursor)
+    finally:
+        cursor.close()
+
+
+def _shaped(connection: sqlite3.Connection, found: Plan, cursor: sqlite3.Cursor) -> Iterator[int]:
+    """Those whose geometry, or box, meets the shape."""
+    shape = found.shape
+    if shape is None:
+        return
+    while rows := cursor.fetchmany(_CHUNK):
+        met = shape.meets_boxes([row[2:] for row in rows])
+        for row, meets in zip(rows, met, strict=True):
+            if not meets:
+                continue
+            if row[1]:
+                document = _documents(connection, [row[0]])[0]
+                if shape.meets_geometry(document["geometry"]) is False:
+                    continue
+            yield row[0]
+
+
+def _after(
+    connection: sqlite3.Connection,
+    known: Corpus,
+    found: Plan,
+    order: Order,
+    place: tokens.Place | None,
+) -> Iterator[tuple[int, tokens.Key]]:
+    """Keys in any order, with what a token says of each; backwards if the place says so."""
+    descending = order.descending ^ (place is not None and place.back)
+    key = place.key if place is not None else None
+    if order.field == "datetime":
+        after = int(key[0]) if key else None
+        for rid in matches(connection, found, descending, after):
+            yield rid, (rid,)
+    elif order.field == "collection":
+        back = place is not None and place.back
+        yield from _by_collection(connection, known, found, descending, not back, key)
+    else:
+        yield from _by_id(connection, known, found, descending, key)
+
+
+def _by_collection(
+    connection: sqlite3.Connection,
+    known: Corpus,
+    found: Plan,
+    descending: bool,
+    newest_first: bool,
+    key: tokens.Key | None,
+) -> Iterator[tuple[int, tokens.Key]]:
+    names = sorted((known.names[number] for number in found.collections), reverse=descending)
+    for name in names:
+        after = None
+        if key is not None:
+            last = str(key[0])
+            if (name > last) if descending else (name < last):
+                continue
+            after = int(key[1]) if name == last else None
+        within = found.of(known.numbers[name])
+        for rid in matches(connection, within, newest_first, after):
+            yield rid, (name, rid)
+
+
+def _by_id(
+    connection: sqlite3.Connection,
+    known: Corpus,
+    found: Plan,
+    descending: bool,
+    key: tokens.Key | None,
+) -> Iterator[tuple[int, tokens.Key]]:
+    """By identifier, then by collection: walks along the entries of each collection.
+
+    All keys that match are held meanwhile.
+    """
+    wanted = None if found.whole else set(matches(connection, found))
+    walks = [
+        _entries(connection, number, known.names[number], descending, key)
+        for number in found.collections
+    ]
+    for identifier, name, rid in heapq.merge(*walks, reverse=descending):
+        if wanted is None or rid in wanted:
+            yield rid, (identifier, name)
+
+
+def _entries(
+    connection: sqlite3.Connection,
+    number: int,
+    name: str,
+    descending: bool,
+    key: tokens.Key | None,
+) -> Iterator[tuple[str, str, int]]:
+    sign, order = ("<", "DESC") if descending else (">", "ASC")
+    condition = ""
+    values: list[object] = [number]
+    if key is not None:
+        last = str(key[0])
+        beyond = name < str(key[1]) if descending else name > str(key[1])
+        condition, values = f"AND id {sign}{'=' if beyond else ''} ?", [number, last]
+    while True:
+        rows = connection.execute(
+            f"SELECT id, rid FROM entry WHERE collection = ? {condition} "  # noqa: S608
+            f"ORDER BY id {order} LIMIT ?",
+            (*values, _CHUNK),
+        ).fetchall()
+        for identifier, rid in rows:
+            yield identifier, name, rid
+        if len(rows) < _CHUNK:
+            return
+        condition, values = f"AND id {sign} ?", [number, rows[-1][0]]
+
+
+def _documents(connection: sqlite3.Connection, rids: list[int]) -> list[dict[str, Any]]:
+    rows = connection.execute(
+        "SELECT g.rid, g.doc FROM json_each(?) j CROSS JOIN granule g ON g.rid = j.value",
+        (orjson.dumps(rids).decode(),),
+    )
+    documents = {rid: orjson.loads(doc) for rid, doc in rows}
+    return [documents[rid] for rid in rids]
