@@ -189,12 +189,6 @@ def test_a_bad_line_is_rejected_with_its_number(server: Loopback, line: str, rea
     assert kept.id == "13857_002"
 
 
-def test_a_profile_that_is_listed_twice_is_kept_once(server: Loopback) -> None:
-    kept, rejected = read(server, GOOD, GOOD.replace("/R", "/D"))
-    assert kept.properties["argo:mode"] == "real-time"
-    assert "stands in the index already" in rejected.reason
-
-
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

@@ -311,10 +311,11 @@ def test_a_next_link_in_a_circle_ends_the_reading(server: Loopback) -> None:
         item("1"), item(asked.query.get("page", "one")), links=(back,)
     )
     _, granules = harvest(server)
-    assert [one.id for one in granules["a"] if isinstance(one, GranuleRecord)] == ["1", "one", "2"]
-    double, circle = (one for one in granules["a"] if isinstance(one, Rejected))
-    assert double == Rejected("1", "id: an item of this identifier was read already")
+    *_, last, circle = granules["a"]
+    assert last.id == "2"
+    assert isinstance(circle, Rejected)
     assert "read already" in circle.reason
+    assert len([one for one in server.requests if one.path.endswith("items")]) == 2
 
 
 def test_a_next_link_to_a_strange_host_spoils_the_run(server: Loopback) -> None:

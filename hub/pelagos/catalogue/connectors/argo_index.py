@@ -88,8 +88,7 @@ class ArgoIndexConnector(Connector[ArgoIndexSource]):
             reader = ProfileReader(self.source.files, moment(header["Date of update"]))
             for number, line in enumerate(lines, start=int(header["lines"]) + 1):
                 if line:
-                    record = reader.read(number, line)
-                    yield record
+                    yield reader.read(number, line)
         if not reader.profiles:
             raise SourceError(
                 f"{self.source.url}: no profile can be read from it",

@@ -99,8 +99,6 @@ class ProfileReader:
         self._files = files.rstrip("/") + "/"
         latest = updated or datetime.now(UTC)
         self._latest = min(latest, datetime(9999, 1, 1, tzinfo=UTC)) + timedelta(days=2)
-        self._float = ""
-        self._ids: set[str] = set()  # of the float in hand: the index is ordered by float
         self._kinds: dict[str, tuple[str, ...]] = {}
         self._words: dict[str, tuple[str, ...]] = {}
         self.profiles = self.rejected = self.without_place = self.without_time = 0
@@ -134,13 +132,11 @@ class ProfileReader:
             raise ValueError("ocean, profiler_type or institution: not a code of Argo's tables")
         if folder != wmo:
             raise ValueError(f"file: of float {wmo} in the folder of float {folder}")
-        name = f"{wmo}_{digits}{descending}"
-        self._once(wmo, name)
         box = self._place(latitude, longitude)
         time = self._time(date)
         cycle = int(digits)
         return GranuleRecord(
-            name,
+            f"{wmo}_{digits}{descending}",
             f"Argo float {wmo} profile {cycle}" + (" (descending)" if descending else ""),
             box,
             None,
@@ -164,14 +160,6 @@ class ProfileReader:
                 "argo:profiler_type": kind,
             },
         )
-
-    def _once(self, wmo: str, name: str) -> None:
-        if wmo != self._float:
-            self._float = wmo
-            self._ids.clear()
-        if name in self._ids:
-            raise ValueError(f"file: profile {name} stands in the index already")
-        self._ids.add(name)
 
     def _place(self, latitude: str, longitude: str) -> Box | None:
         try:

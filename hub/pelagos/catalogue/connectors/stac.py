@@ -43,7 +43,6 @@ logger = logging.getLogger(__name__)
 LIVE = "pelagos:live"
 _PAGE = 250  # items asked for at once
 _PAGE_LIMIT = 64 * 2**20  # bytes
-_KNOWN = 200_000  # identifiers of one collection that are remembered to find doubles
 _JSON = {"Accept": "application/json, application/geo+json"}
 
 
@@ -93,12 +92,11 @@ class StacConnector(Connector[StacSource]):
         if state and states.get(collection.id) == state:
             yield Unchanged(collection.id)
             return
-        seen: set[str] = set()
         for page in pages(self.fetch, Question(with_query(address, limit=_PAGE)), _PAGE_LIMIT):
             if isinstance(page, Rejected):
                 yield page
                 continue
-            yield from self._features(*page, seen)
+            yield from self._features(*page)
         if state:
             states[collection.id] = state
         else:
@@ -161,9 +159,7 @@ class StacConnector(Connector[StacSource]):
             if record is not None:
                 yield record
 
-    def _features(
-        self, document: Any, address: str, seen: set[str]
-    ) -> Iterator[GranuleRecord | Rejected]:
+    def _features(self, document: Any, address: str) -> Iterator[GranuleRecord | Rejected]:
         features = document.get("features") if isinstance(document, dict) else None
         if not isinstance(features, list):
             raise SourceError(f"{address}: no list of features", _MEND)
@@ -175,11 +171,6 @@ class StacConnector(Connector[StacSource]):
             except RecordError as error:
                 yield Rejected(which, str(error))
                 continue
-            if record.id in seen:
-                yield Rejected(which, "id: an item of this identifier was read already")
-                continue
-            if len(seen) < _KNOWN:
-                seen.add(record.id)
             yield record
 
     def _state(self, identifier: str) -> str:
