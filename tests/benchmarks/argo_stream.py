@@ -190,8 +190,10 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where there is room for it")
     options = parser.parse_args()
     for row in rows(options.lines, options.folder):
-        print(f"{row.what:32} {row.granules:9,} granules  {row.seconds:7.1f} s "
-              f"({row.cpu:.1f} of them on a processor)  {row.rate:9,.0f}/s  {row.megabytes:6.0f} MB  {row.rejected} rejected")  # fmt: skip
+        print(
+            f"{row.what:32} {row.granules:9,} granules  {row.rate:8,.0f}/s  {row.seconds:6.1f} s "
+            f"({row.cpu:.1f} s on a processor)  {row.megabytes:4.0f} MB  {row.rejected} rejected"
+        )
 
 
 if __name__ == "__main__":
