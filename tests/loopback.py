@@ -9,6 +9,7 @@ Paths are matched without their query; a route may be a function of the request 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -51,10 +52,20 @@ class Loopback:
         self.default = default
         self.requests: list[Asked] = []
         self.stopping = threading.Event()
+        self.open = 0  # connections
+        self._changed = threading.Condition()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                outer._count(1)
+
+            def finish(self) -> None:
+                outer._count(-1)
+                super().finish()
 
             def do_GET(self) -> None:
                 outer._answer(self)
@@ -81,6 +92,16 @@ class Loopback:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def wait_until_idle(self, seconds: float = 10) -> bool:
+        """Whether all connections were closed in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.open == 0, seconds)
+
+    def _count(self, change: int) -> None:
+        with self._changed:
+            self.open += change
+            self._changed.notify_all()
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         parts = urllib.parse.urlsplit(handler.path)
@@ -112,6 +133,22 @@ def send(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
     handler.end_headers()
     if handler.command != "HEAD":
         handler.wfile.write(body)
+
+
+def validated(route: Route) -> Route:
+    """`route` with an ETag, and 304 for who has it already."""
+
+    def answer(asked: Asked) -> Reply | None:
+        reply = route(asked) if callable(route) else route
+        if reply is None or reply.status != 200:
+            return reply
+        body = reply.body.encode() if isinstance(reply.body, str) else reply.body
+        tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+        if asked.headers.get("if-none-match") == tag:
+            return Reply(status=304, headers={"ETag": tag})
+        return Reply(body, reply.type, headers=reply.headers | {"ETag": tag})
+
+    return answer
 
 
 @contextlib.contextmanager

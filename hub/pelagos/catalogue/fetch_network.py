@@ -7,6 +7,7 @@ its chunk sizes or its body is noticed alike.
 from __future__ import annotations
 
 import contextlib
+import functools
 import ssl
 import time
 from collections.abc import Iterable, Iterator
@@ -180,12 +181,17 @@ class _Body(httpx.SyncByteStream):
             close()
 
 
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    return httpx.create_ssl_context()  # the system's choice by SSL_CERT_FILE, else certifi's
+
+
 class GuardedTransport(httpx.BaseTransport):
     """HTTP/1.1 over such connections; raises httpcore's exceptions and FetchError."""
 
     def __init__(self, guard: Guard) -> None:
         self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
+            ssl_context=_tls(),
             max_connections=_CONNECTIONS,
             keepalive_expiry=15,
             network_backend=_CheckedBackend(guard),

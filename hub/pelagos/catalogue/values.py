@@ -27,6 +27,7 @@ _TIME = re.compile(
 _COMPACT = re.compile(r"^(\d{4})(\d{2})(\d{2})", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _SLACK = 1e-6  # degrees that rounding may take a box over the edge
+_FARTHEST = 540  # degrees: 0..360, and a box that goes on beyond either end
 _DEEPEST = 1e6  # metres, either way; more is a fill value
 
 
@@ -116,8 +117,8 @@ def parse_box(west: object, south: object, east: object, north: object, field: s
     w, e = parse_number(west, f"{field}: west"), parse_number(east, f"{field}: east")
     s = _latitude(parse_number(south, f"{field}: south"), field)
     n = _latitude(parse_number(north, f"{field}: north"), field)
-    if abs(w) > 360 + _SLACK or abs(e) > 360 + _SLACK:
-        raise RecordError(f"{field}: longitude outside -360..360: {w}, {e}")
+    if max(abs(w), abs(e)) > _FARTHEST:
+        raise RecordError(f"{field}: longitude outside -180..180 and 0..360: {w}, {e}")
     if e - w >= 360 - _SLACK:
         return Box(-180.0, s, 180.0, n)
     outside = max(abs(w), abs(e)) > 180 + _SLACK
