@@ -61,6 +61,19 @@ def features(
     )
 
 
+def landing(extensions: tuple[str, ...] = (), *, post: bool = False) -> dict[str, Any]:
+    """The landing page of an API at `/stac`."""
+    links = [link("data", "/stac/collections"), link("search", "/stac/search")]
+    if post:
+        links.append(link("search", "/stac/search", method="POST"))
+    return {
+        "type": "Catalog",
+        "id": "root",
+        "conformsTo": [f"{CONFORMS}/item-search#{name}" for name in extensions],
+        "links": links,
+    }
+
+
 def api(
     server: Loopback,
     *collections: dict[str, Any],
@@ -68,15 +81,5 @@ def api(
     post: bool = False,
 ) -> None:
     """Routes of an API with these collections; a test adds their items."""
-    links = [link("data", "/stac/collections"), link("search", "/stac/search")]
-    if post:
-        links.append(link("search", "/stac/search", method="POST"))
-    server.routes["/stac"] = reply(
-        {
-            "type": "Catalog",
-            "id": "root",
-            "conformsTo": [f"{CONFORMS}/item-search#{name}" for name in extensions],
-            "links": links,
-        }
-    )
+    server.routes["/stac"] = reply(landing(extensions, post=post))
     server.routes["/stac/collections"] = reply({"collections": list(collections), "links": []})

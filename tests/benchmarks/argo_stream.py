@@ -166,19 +166,23 @@ def harvest(what: str, url: str, index: Path | None) -> Row:
     return Row(what, granules, rejected, seconds, cpu, megabytes)
 
 
-def rows(count: int = LINES, folder: Path | None = None) -> Iterator[Row]:
-    """All measurements, with `count` lines, in `folder` (or one that is removed afterwards)."""
+def rows(
+    count: int = LINES, folder: Path | None = None, *, into_index: bool = True
+) -> Iterator[Row]:
+    """All measurements, with `count` lines; its files are made in `folder`, and removed."""
     with tempfile.TemporaryDirectory(prefix="pelagos-bench-", dir=folder) as scratch:
         place = Path(scratch)
         write(place, count)
         index = place / "index.sqlite"
         with served(place) as address:
-            for what, name, into in (
+            parts: list[tuple[str, str, Path | None]] = [
                 ("connector alone", "index.txt", None),
                 ("connector alone, packed", "index.txt.gz", None),
-                ("connector and index, new", "index.txt", index),
-                ("connector and index, all known", "index.txt", index),
-            ):
+            ]
+            if into_index:
+                parts.append(("connector and index, new", "index.txt", index))
+                parts.append(("connector and index, all known", "index.txt", index))
+            for what, name, into in parts:
                 with multiprocessing.get_context("spawn").Pool(1) as pool:  # memory of its own
                     yield pool.apply(harvest, (what, f"{address}/{name}", into))
 
@@ -188,8 +192,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=LINES)
     parser.add_argument("--folder", type=Path, help="where there is room for it")
+    parser.add_argument("--connector", action="store_true", help="without the index")
     options = parser.parse_args()
-    for row in rows(options.lines, options.folder):
+    for row in rows(options.lines, options.folder, into_index=not options.connector):
         print(
             f"{row.what:32} {row.granules:9,} granules  {row.rate:8,.0f}/s  {row.seconds:6.1f} s "
             f"({row.cpu:.1f} s on a processor)  {row.megabytes:4.0f} MB  {row.rejected} rejected"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from connector_cases import argo_index
 from loopback import Asked, Loopback, Reply, serve
 from pelagos.catalogue.connectors import connector_for
 from pelagos.catalogue.connectors.argo_profiles import read_lines
@@ -22,7 +23,6 @@ from pelagos.catalogue.records import (
 )
 from pelagos.catalogue.stac import granule_document
 from pelagos.errors import SourceError
-from pelagos.settings.sources import ArgoIndexSource, SourceKind
 from shared_data import shared_data
 
 HEAD = """\
@@ -48,12 +48,7 @@ def harvest(
     server: Loopback, memory: dict[str, Any] | None = None, **fields: Any
 ) -> tuple[list[Any], list[Any]]:
     """What `collections` and, for each, `granules` give."""
-    source = ArgoIndexSource(
-        name="argo",
-        kind=SourceKind.ARGO_INDEX,
-        rate=100,
-        **{"url": server.url + "/index.txt", "files": "https://gdac.example.org/dac"} | fields,
-    )
+    source = argo_index.source(server.url, **fields)
     with Fetcher(source) as fetcher:
         connector = connector_for(source)(source, fetcher, memory)
         collections = list(connector.collections())
@@ -72,7 +67,7 @@ def read(server: Loopback, *lines: str) -> list[Any]:
 
 
 def test_every_line_of_the_recording_is_a_granule(server: Loopback) -> None:
-    content = shared_data("argo/gdac-index/ar_index_global_prof.txt").read_bytes()
+    content = shared_data(argo_index.RECORDING).read_bytes()
     server.routes["/index.txt"] = Reply(content, "text/plain")
     memory: dict[str, Any] = {}
     _, granules = harvest(server, memory)
@@ -224,7 +219,7 @@ def test_the_packed_index_is_read_too(server: Loopback) -> None:
     server.routes["/index.txt.gz"] = Reply(
         gzip.compress((HEAD + GOOD).encode()), "application/gzip"
     )
-    _, (record,) = harvest(server, url=server.url + "/index.txt.gz")
+    _, (record,) = harvest(server, name="index.txt.gz")
     assert record.id == "13857_001"
 
 

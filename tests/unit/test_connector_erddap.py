@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from connector_cases import erddap
 from loopback import Asked, Loopback, Reply, serve
 from pelagos.catalogue.connectors import connector_for
 from pelagos.catalogue.connectors.erddap_info import box_of, read_info, rows, time_of
@@ -29,15 +30,7 @@ from pelagos.catalogue.records import (
 )
 from pelagos.catalogue.stac import collection_document, granule_document
 from pelagos.errors import SourceError
-from pelagos.settings.sources import ErddapSource, SourceKind
-from shared_data import shared_data
 
-LIST = "argo/erddap/3390b5158713_index.json"
-INFOS = {
-    "ArgoFloats": "argo/erddap/f912c39019f2_index.json",
-    "ArgoFloats-reference": "argo/erddap/f4bdba7f58e6_index.json",
-    "ArgoFloats-synthetic-BGC": "argo/erddap/393550088750_index.json",
-}
 ALL = ("datasetID", "accessible", "title", "minLongitude", "maxLongitude", "minLatitude",
        "maxLatitude", "minTime", "maxTime", "griddap", "tabledap", "files", "old")  # fmt: skip
 QUICK = Patience(attempts=1)
@@ -52,9 +45,7 @@ def server() -> Iterator[Loopback]:
 def harvest(
     server: Loopback, memory: dict[str, Any] | None = None, **fields: Any
 ) -> tuple[list[Any], dict[str, list[Any]]]:
-    source = ErddapSource(
-        name="erddap", kind=SourceKind.ERDDAP, rate=100, url=server.url + "/erddap", **fields
-    )
+    source = erddap.source(server.url, **fields)
     with Fetcher(source, patience=QUICK) as fetcher:
         connector = connector_for(source)(source, fetcher, memory)
         collections = list(connector.collections())
@@ -91,10 +82,7 @@ def row(identifier: str, **fields: Any) -> tuple[Any, ...]:
 
 
 def recorded(server: Loopback) -> None:
-    server.routes["/erddap/info/index.json"] = Reply(shared_data(LIST).read_bytes())
-    for identifier, path in INFOS.items():
-        page = Reply(shared_data(path).read_bytes())
-        server.routes[f"/erddap/info/{identifier}/index.json"] = page
+    server.routes |= erddap.routes(server)
 
 
 def one(server: Loopback, page: Reply, **fields: Any) -> Any:
@@ -110,12 +98,12 @@ def test_every_data_set_of_the_recorded_list_is_accounted_for(server: Loopback) 
     collections, granules = harvest(server)
     stored = [found.id for found in collections if isinstance(found, CollectionRecord)]
     rejected = {found.which: found.reason for found in collections if isinstance(found, Rejected)}
-    assert sorted(stored) == sorted(INFOS)
+    assert sorted(stored) == sorted(erddap.INFOS)
     assert len(collections) == 53  # 54 with the list itself
     assert len(rejected) == 50
     assert "some people only" in rejected.pop("ArgoFloats-reference-CTD")
     assert all("404" in reason for reason in rejected.values())  # no page was recorded
-    assert {name: len(found) for name, found in granules.items()} == dict.fromkeys(INFOS, 1)
+    assert {name: len(found) for name, found in granules.items()} == dict.fromkeys(erddap.INFOS, 1)
 
 
 def test_the_recorded_argo_floats_keep_their_meaning(server: Loopback) -> None:

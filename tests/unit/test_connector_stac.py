@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from connector_cases import stac
 from loopback import Asked, Loopback, Reply, serve
 from pelagos.catalogue.connectors import connector_for
 from pelagos.catalogue.connectors.stac import with_query
@@ -22,7 +23,6 @@ from pelagos.catalogue.records import (
     Access,
     Box,
     CollectionRecord,
-    GranuleRecord,
     Interval,
     Parameter,
     RecordError,
@@ -35,13 +35,6 @@ from pelagos.settings.sources import SourceKind, StacSource
 from shared_data import shared_data
 from stac_remote import api, collection, features, item, link, reply
 
-RECORDED = {
-    "services/accessor-stac/deaSTACGranulesOriginal.json": (
-        "crop_mask_central",
-        "https://explorer.digitalearth.africa",
-    ),
-    "stac/sample-item-collection.json": ("HLSL30.v1.5", "https://cmr.earthdata.nasa.gov"),
-}
 HERE = "https://stac.example.org/catalog.json"
 
 
@@ -68,33 +61,20 @@ def harvest(
     return collections, granules
 
 
-@pytest.mark.parametrize("name", RECORDED)
-def test_every_recorded_item_is_stored(server: Loopback, name: str) -> None:
-    identifier, host = RECORDED[name]
-    text = shared_data(name).read_text()
-    api(server, collection(identifier))
-    page = Reply(text.replace(host, server.url))
-    following = next(one["href"] for one in json.loads(text)["links"] if one["rel"] == "next")
-    path = following.removeprefix(host).split("?")[0]
-
-    def items(asked: Asked) -> Reply:
-        later = "_o" in asked.query or "page" in asked.query
-        return features() if later else page  # the second page was not recorded
-
-    server.routes[f"/stac/collections/{identifier}/items"] = items
-    server.routes[path] = items
+def test_every_recorded_item_is_stored(server: Loopback) -> None:
+    server.routes |= stac.routes(server)
     _, granules = harvest(server)
-    found = granules[identifier]
-    assert [type(one) for one in found] == [GranuleRecord] * 10
-    assert [one.id for one in found] == [one["id"] for one in json.loads(text)["features"]]
-    for one in found:
-        document = granule_document("remote", "remote.c", one)
-        assert document["assets"]
-        assert document["geometry"]["type"] == "Polygon"
+    for path, (name, _) in stac.RECORDINGS.items():
+        recorded = json.loads(shared_data(path).read_text())["features"]
+        assert [one.id for one in granules[name]] == [one["id"] for one in recorded]
+        for one in granules[name]:
+            document = granule_document("remote", "remote.c", one)
+            assert document["assets"]
+            assert document["geometry"]["type"] == "Polygon"
 
 
 def test_a_recorded_item_keeps_its_meaning() -> None:
-    document = json.loads(shared_data(next(iter(RECORDED))).read_text())["features"][0]
+    document = json.loads(shared_data(next(iter(stac.RECORDINGS))).read_text())["features"][0]
     record = granule_record(document, HERE)
     assert record.title == "crop_mask_central_x186y075_2019--P1Y.stac-item"
     assert record.start == datetime(2019, 1, 1, tzinfo=UTC)

@@ -88,7 +88,7 @@ def test_a_remote_that_takes_questions_by_post_gets_all_of_it(
 ) -> None:
     document = harvested(server, extensions=EVERYTHING, post=True)
     server.routes["/stac/search"] = features()
-    criteria = Criteria("sea ice", SOUGHT.box, SOUGHT.start, facets={Facet.PLATFORM: ("S3",)})
+    criteria = Criteria("sea ice, fog", SOUGHT.box, SOUGHT.start, facets={Facet.PLATFORM: ("S3",)})
     live.granules(
         document, criteria, Slice(order=(Order("id"), Order("properties.datetime", True)))
     )
@@ -98,7 +98,7 @@ def test_a_remote_that_takes_questions_by_post_gets_all_of_it(
         "limit": 10,
         "bbox": [170, -10, -170, 10],
         "datetime": "2020-01-01T00:00:00Z/..",
-        "q": ["sea ice"],
+        "q": ["sea ice", "fog"],
         "query": {"platform": {"in": ["S3"]}},
         "sortby": [
             {"field": "id", "direction": "asc"},

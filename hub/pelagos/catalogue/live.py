@@ -175,9 +175,9 @@ def _question(live: Mapping[str, Any], criteria: Criteria, part: Slice) -> Quest
     if criteria.start or criteria.end:
         fields["datetime"] = f"{_text(criteria.start)}/{_text(criteria.end)}"
     if criteria.text.strip():
-        if "free-text" not in extensions:
+        if not {"free-text", "advanced-free-text"} & set(extensions):
             raise QueryError("q: the granules of this collection can't be searched by words")
-        fields["q"] = criteria.text
+        fields["q"] = criteria.text  # our grammar is the extension's, of its advanced class
     filters = _filters(criteria)
     if filters:
         if "query" not in extensions:
@@ -208,7 +208,7 @@ def _filters(criteria: Criteria) -> dict[str, Any]:
 def _asked(live: Mapping[str, Any], fields: Mapping[str, Any]) -> Question:
     search = live["search"]
     if "POST" in search["methods"]:
-        return Question(search["href"], _body(fields))
+        return Question(search["href"], _body(fields, "advanced-free-text" in search["extensions"]))
     query = {
         name: json.dumps(value) if isinstance(value, dict) else value
         for name, value in fields.items()
@@ -216,7 +216,7 @@ def _asked(live: Mapping[str, Any], fields: Mapping[str, Any]) -> Question:
     return Question(with_query(search["href"], **query))
 
 
-def _body(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _body(fields: Mapping[str, Any], advanced: bool) -> dict[str, Any]:
     """Query fields as the body of a POST has them."""
     body: dict[str, Any] = dict(fields)
     body["limit"] = int(fields["limit"])
@@ -225,8 +225,8 @@ def _body(fields: Mapping[str, Any]) -> dict[str, Any]:
             body[name] = [body[name]]
     if "bbox" in body:
         body["bbox"] = [float(side) for side in body["bbox"].split(",")]
-    if "q" in body:
-        body["q"] = [body["q"]]
+    if "q" in body and not advanced:  # a list of what a comma divides in an address
+        body["q"] = [part for one in body["q"].split(",") if (part := one.strip())]
     if "sortby" in body:
         body["sortby"] = [
             {"field": one[1:], "direction": "desc" if one[0] == "-" else "asc"}

@@ -199,7 +199,7 @@ _MEND = "Check the source's `url`: it must lead to a landing page or a catalog.j
 
 
 def search_of(landing: dict[str, Any], address: str) -> dict[str, Any]:
-    """How items are searched: `href`, `methods`, `extensions` (sort, query, free-text)."""
+    """How items are searched: `href`, `methods`, `extensions` (sort, query, free-text, advanced-free-text)."""
     href = link_to(landing, address, "search", method="GET")
     posted = link_to(landing, address, "search", method="POST")
     if not (href or posted):
@@ -207,7 +207,7 @@ def search_of(landing: dict[str, Any], address: str) -> dict[str, Any]:
     classes = [one for one in landing.get("conformsTo") or [] if isinstance(one, str)]
     extensions = [
         name
-        for name in ("sort", "query", "free-text", "fields")
+        for name in ("sort", "query", "free-text", "advanced-free-text")
         if any(one.endswith(f"/item-search#{name}") for one in classes)
     ]
     methods = [
