@@ -199,7 +199,7 @@ _MEND = "Check the source's `url`: it must lead to a landing page or a catalog.j
 
 
 def search_of(landing: dict[str, Any], address: str) -> dict[str, Any]:
-    """How items are searched: `href`, `methods`, `extensions` (sort, query, free-text, advanced-free-text)."""
+    """How items are searched: `href`, `methods`, `extensions` that it conforms to."""
     href = link_to(landing, address, "search", method="GET")
     posted = link_to(landing, address, "search", method="POST")
     if not (href or posted):
