@@ -9,6 +9,7 @@ where a source gives none, the widest is written, and `pelagos:time_unknown` or
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from pelagos.catalogue.geometry import WORLD, geometry_of, hull
@@ -149,6 +150,11 @@ def _provider(provider: Provider) -> dict[str, Any]:
 
 
 def _parameter(parameter: Parameter) -> dict[str, str]:
+    return dict(_fields(parameter))
+
+
+@lru_cache(maxsize=10_000)  # millions of granules have the same few
+def _fields(parameter: Parameter) -> tuple[tuple[str, str], ...]:
     whole = complete(parameter)
     fields = {
         "key": key_of(whole),
@@ -158,7 +164,7 @@ def _parameter(parameter: Parameter) -> dict[str, str]:
         "p02": whole.p02,
         "units": whole.units,
     }
-    return {key: value for key, value in fields.items() if value}
+    return tuple((key, value) for key, value in fields.items() if value)
 
 
 def _asset(asset: Asset) -> dict[str, Any]:

@@ -112,23 +112,14 @@ def cover(boxes: Sequence[Flat], meets: Meets | None = None) -> list[str] | None
 
 def _within(cell: Cell, boxes: Sequence[Flat], meets: Meets | None) -> list[Cell]:
     """The next smaller cells within a cell which the query meets."""
-    x0, y0, x1, y1 = _box(cell)
-    level = cell[0] + 1
-    inner = SIZES[level] / 2
-    found = dict.fromkeys(
-        one
-        for box in boxes
-        if box[0] <= x1 and box[2] >= x0 and box[1] <= y1 and box[3] >= y0
-        for one in _cells(
-            level,
-            (
-                max(box[0], x0),
-                max(box[1], y0),
-                min(box[2], x1 - inner),
-                min(box[3], y1 - inner),
-            ),
-        )
-    )
+    level, column, row = cell
+    factor = SIZES[level] // SIZES[level + 1]
+    found: dict[Cell, None] = {}
+    for box in boxes:
+        c0, c1, r0, r1 = _span(level + 1, box)
+        for inner_column in range(max(c0, column * factor), min(c1, (column + 1) * factor - 1) + 1):
+            for inner_row in range(max(r0, row * factor), min(r1, (row + 1) * factor - 1) + 1):
+                found[level + 1, inner_column, inner_row] = None
     return [one for one in found if meets is None or meets(_box(one))]
 
 

@@ -20,6 +20,7 @@ from pelagos.catalogue.text import PRIVATE
 OWN_FACETS = (Facet.PARAMETER, Facet.PLATFORM, Facet.INSTRUMENT)  # that granules have of their own
 # of these a granule's own values stand for those of its collection; parameters are added to them
 NARROWED = {Facet.PLATFORM: "op", Facet.INSTRUMENT: "oi"}
+_BREAK = f" {PRIVATE} "  # a term that no phrase has
 LONG = tuple(f"{PRIVATE}d{number}" for number in range(len(keys.LENGTHS) + 1))
 
 
@@ -125,18 +126,16 @@ def granule_document_of(
 ) -> tuple[str, bytes, str]:
     """Public identifier, document, and the text that it is found by."""
     document = granule_document(source, collection, record)
-    text = record.id
-    if record.title and record.title != text:
-        text = f"{text} {record.title}"
-    if record.platform:
-        text = f"{text} {record.platform}"
+    parts = [record.id]
+    if record.title != record.id:
+        parts.append(record.title)
+    parts.append(record.platform)
+    text = _text(parts)
     if record.parameters or record.instruments or record.words:
         shared = _shared_text(record.parameters, record.instruments, record.words)
-        text = f"{text} {shared}"
-    if keywords := record.properties.get("keywords"):
-        text = f"{text} {_keywords(keywords)}"
-    if PRIVATE in text:
-        text = text.replace(PRIVATE, " ")
+        text = f"{text}{_BREAK}{shared}"
+    if keywords := _keywords(record.properties.get("keywords")):
+        text = f"{text}{_BREAK}{keywords}"
     return document["id"], orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS), text
 
 
@@ -147,12 +146,17 @@ def _keywords(found: Any) -> str:
 
 
 def _text(parts: Iterable[str]) -> str:
-    return " ".join(dict.fromkeys(part for part in parts if part)).replace(PRIVATE, " ")
+    """Each part once, and apart: words of two of them do not stand side by side."""
+    given = [part for part in dict.fromkeys(parts) if part]
+    text = _BREAK.join(given)
+    if text.count(PRIVATE) == len(given) - 1:
+        return text
+    return _BREAK.join(part.replace(PRIVATE, " ") for part in given)
 
 
-def hash_of(*parts: bytes) -> int:
+def hash_of(content: bytes) -> int:
     """64 bits of what is kept, to see whether it has changed."""
-    digest = hashlib.blake2b(b"\0".join(parts), digest_size=8).digest()
+    digest = hashlib.blake2b(content, digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 
 

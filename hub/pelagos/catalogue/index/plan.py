@@ -83,8 +83,8 @@ def plan(connection: sqlite3.Connection, corpus: Corpus, criteria: Criteria) -> 
             if found is not None:
                 parts.match.append(found)
     start, end = _time(parts, criteria)
-    _space(parts, criteria, shape)
     _restrict(parts)
+    _space(parts, criteria, shape)
     rids = _rids(parts, criteria.ids) if criteria.ids else None
     found_phases = keys.phases(start, end, spill)
     whole = not parts.match and not parts.conditions and rids is None and shape is None
@@ -170,11 +170,11 @@ def _space(parts: _Parts, criteria: Criteria, shape: Shape | None) -> None:
         boxes = cells.flat(*cells.stored(criteria.box))
         _in_boxes(parts, boxes)
         if (terms := cells.cover(boxes)) is not None:
-            parts.match.append(f"({' OR '.join(terms)})")
+            parts.match.insert(0, f"({' OR '.join(terms)})")
     if shape is not None:
         _in_boxes(parts, shape.boxes)
         if (terms := cells.cover(shape.boxes, shape.meets)) is not None:
-            parts.match.append(f"({' OR '.join(terms)})")
+            parts.match.insert(0, f"({' OR '.join(terms)})")
 
 
 def _in_boxes(parts: _Parts, boxes: Sequence[cells.Flat]) -> None:

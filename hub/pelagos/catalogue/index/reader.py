@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from pelagos.catalogue.index import corpus, facets, step1, step2
+from pelagos.catalogue.index.packing import Unpacker
 from pelagos.catalogue.index.schema import open_to_read, unusable
 from pelagos.catalogue.query import Criteria, Facet, FacetCount, Page, QueryError, Slice
 
@@ -65,12 +66,13 @@ class Reader:
         _check_text("id", identifier)
         with self._state():
             row = self._connection.execute(
-                "SELECT g.doc FROM collection c "
+                "SELECT c.num, g.packed FROM collection c "
                 "CROSS JOIN entry e ON e.collection = c.num AND e.id = ? "
                 "CROSS JOIN granule g ON g.rid = e.rid WHERE c.public = ?",
                 (identifier, collection),
             ).fetchone()
-        return orjson.loads(row[0]) if row else None
+            unpack = Unpacker(self._connection)
+            return orjson.loads(unpack.document(*row)) if row else None
 
     def collection_facets(self, criteria: Criteria) -> dict[Facet, list[FacetCount]]:
         """How many of the collections found have each value."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pelagos.catalogue.index.entries import terms_of
+from pelagos.catalogue.index.packing import Unpacker
 
 if TYPE_CHECKING:
     from pelagos.catalogue.index.writer import Writer
@@ -22,15 +23,19 @@ def remove_rows(
     """Remove what hangs on these keys, but for `entry`. The start of each."""
     wanted = orjson.dumps(list(rids)).decode()
     rows = connection.execute(
-        "SELECT g.rid, g.text, t.tags, p.collection, p.t0, p.t1, p.x0, p.y0, p.x1, p.y1 "
+        "SELECT g.rid, g.packed, t.tags, p.collection, p.t0, p.t1, p.x0, p.y0, p.x1, p.y1 "
         "FROM json_each(?) j CROSS JOIN granule g ON g.rid = j.value "
         "CROSS JOIN place p ON p.rid = g.rid CROSS JOIN tagset t ON t.num = p.tags",
         (wanted,),
     ).fetchall()
     # FTS5 keeps no copy: it must be told what the words were
+    unpack = Unpacker(connection)
     connection.executemany(
         "INSERT INTO granule_text (granule_text, rowid, words) VALUES ('delete', ?, ?)",
-        [(row[0], f"{row[1]} {terms_of(row[3], row[2], *row[4:])}") for row in rows],
+        [
+            (row[0], f"{unpack.text(row[3], row[1])} {terms_of(row[3], row[2], *row[4:])}")
+            for row in rows
+        ],
     )
     keys = [(row[0],) for row in rows]
     connection.executemany("DELETE FROM granule WHERE rid = ?", keys)

@@ -36,6 +36,7 @@ CREATE TABLE collection (
   updated INTEGER,
   granules INTEGER NOT NULL DEFAULT 0,
   doc BLOB NOT NULL,
+  sample BLOB,               -- what its granules are packed with (packing.py)
   UNIQUE (source, id)
 );
 CREATE TABLE collection_box (
@@ -79,8 +80,7 @@ CREATE TABLE place (
 );
 CREATE TABLE granule (
   rid INTEGER PRIMARY KEY,
-  text TEXT NOT NULL,        -- what its words are
-  doc BLOB NOT NULL
+  packed BLOB NOT NULL       -- document and words (packing.py)
 );
 CREATE VIRTUAL TABLE granule_text USING fts5 (words, content = '', TOKENIZER);
 
@@ -182,6 +182,11 @@ def _connect(uri: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def damaged(what: str) -> sqlite3.DatabaseError:
+    """What is in the file can't be; becomes an IndexError_ like any other error of SQLite."""
+    return sqlite3.DatabaseError(what)
 
 
 def unusable(path: Path, error: Exception) -> IndexError_:

@@ -13,6 +13,7 @@ import orjson
 from pelagos.catalogue.index import tokens
 from pelagos.catalogue.index.corpus import Corpus
 from pelagos.catalogue.index.keys import GREATEST, TIMELESS, Phase
+from pelagos.catalogue.index.packing import Unpacker
 from pelagos.catalogue.index.plan import Plan, long_terms, plan
 from pelagos.catalogue.query import TOTAL_LIMIT, Criteria, Order, Page, QueryError, Slice
 
@@ -253,8 +254,10 @@ def _entries(
 
 def _documents(connection: sqlite3.Connection, rids: list[int]) -> list[dict[str, Any]]:
     rows = connection.execute(
-        "SELECT g.rid, g.doc FROM json_each(?) j CROSS JOIN granule g ON g.rid = j.value",
+        "SELECT g.rid, p.collection, g.packed FROM json_each(?) j "
+        "CROSS JOIN granule g ON g.rid = j.value CROSS JOIN place p ON p.rid = g.rid",
         (orjson.dumps(rids).decode(),),
     )
-    documents = {rid: orjson.loads(doc) for rid, doc in rows}
+    unpack = Unpacker(connection)
+    documents = {rid: orjson.loads(unpack.document(number, doc)) for rid, number, doc in rows}
     return [documents[rid] for rid in rids]

@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from pelagos.catalogue.index.entries import terms_of
+from pelagos.catalogue.index.packing import Unpacker
 from pelagos.catalogue.index.schema import IndexError_, open_to_read, open_to_write, unusable
 from pelagos.catalogue.index.writer import Writer
 
@@ -101,15 +102,15 @@ def rebuild(path: Path) -> int:
     with Writer(path) as writer, writer.transaction() as connection:
         connection.execute("INSERT INTO granule_text (granule_text) VALUES ('delete-all')")
         rows = connection.execute(
-            "SELECT g.rid, g.text, p.collection, t.tags, p.t0, p.t1, p.x0, p.y0, p.x1, p.y1 "
+            "SELECT g.rid, g.packed, p.collection, t.tags, p.t0, p.t1, p.x0, p.y0, p.x1, p.y1 "
             "FROM place p CROSS JOIN granule g ON g.rid = p.rid "
             "CROSS JOIN tagset t ON t.num = p.tags ORDER BY p.rid"
         )
-        count = 0
+        count, unpack = 0, Unpacker(connection)
         while batch := rows.fetchmany(_BATCH):
             connection.executemany(
                 "INSERT INTO granule_text (rowid, words) VALUES (?, ?)",
-                [(row[0], f"{row[1]} {terms_of(*row[2:])}") for row in batch],
+                [(row[0], f"{unpack.text(row[2], row[1])} {terms_of(*row[2:])}") for row in batch],
             )
             count += len(batch)
         connection.execute(

@@ -1,0 +1,1 @@
+"""Parts of the benchmark of the catalogue: records, queries, truth, and who answers them."""
