@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import ssl
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -47,7 +48,12 @@ Route = Reply | Callable[[Asked], Reply | None]  # None: the route has written t
 class Loopback:
     """A running server: its `url`, the `requests` so far and an event that ends slow routes."""
 
-    def __init__(self, routes: dict[str, Route], default: Route | None = None) -> None:
+    def __init__(
+        self,
+        routes: dict[str, Route],
+        default: Route | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.routes = routes
         self.default = default
         self.requests: list[Asked] = []
@@ -82,8 +88,12 @@ class Loopback:
                 """A client that hangs up is what many of these tests are about."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
+        if tls:
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"https://localhost:{self.port}" if tls else f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
@@ -152,8 +162,10 @@ def validated(route: Route) -> Route:
 
 
 @contextlib.contextmanager
-def serve(routes: dict[str, Route], default: Route | None = None) -> Iterator[Loopback]:
-    server = Loopback(routes, default)
+def serve(
+    routes: dict[str, Route], default: Route | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[Loopback]:
+    server = Loopback(routes, default, tls)
     try:
         yield server
     finally:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import email.utils
 import gzip
+import socket
+import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 from loopback import Asked, Loopback, Reply, serve
 from pelagos.catalogue.fetch import Fetcher, FetchError
-from pelagos.catalogue.fetch_network import Patience
+from pelagos.catalogue.fetch_network import Patience, tls_context
+from pelagos.catalogue.fetch_unpack import decoded
 from pelagos.settings.sources import CswSource, SourceKind
 
 QUICK = Patience(
@@ -136,6 +149,14 @@ def test_a_server_that_stays_broken_is_given_up(server: Loopback, fetcher: Fetch
     assert caught.value.status == 502
     assert "secret" not in caught.value.sentence
     assert len(server.requests) == 3
+
+
+def test_what_a_refusal_says_is_told_as_plain_text(server: Loopback, fetcher: Fetcher) -> None:
+    said = "<h1>Sorry</h1><script>x</script>No such <b>query</b>" + " word" * 10_000
+    server.routes["/"] = Reply(said, "text/html", 400)
+    with pytest.raises(FetchError, match=r"/: Sorry No such query word") as caught:
+        fetcher.get(server.url + "/")
+    assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 501])
@@ -410,6 +431,113 @@ def test_text_in_no_known_encoding_is_an_error(
     server.routes["/"] = Reply(b"T\xe8mp\xff", f"text/plain; charset={charset}")
     with pytest.raises(FetchError, match="text"):
         fetcher.get(server.url + "/").text()
+
+
+@given(
+    st.binary(max_size=2000),
+    st.lists(st.integers(1, 400), min_size=1, max_size=20),
+    st.sampled_from(["gzip", "zlib", "bare"]),
+)
+def test_bodies_are_unpacked_however_they_are_cut(
+    content: bytes, cuts: list[int], kind: str
+) -> None:
+    packed = gzip.compress(content) if kind == "gzip" else zlib.compress(content)
+    packed = packed[2:-4] if kind == "bare" else packed
+    pieces, at = [], 0
+    for cut in cuts:
+        pieces.append(packed[at : at + cut])
+        at += cut
+    pieces.append(packed[at:])
+    encoding = "gzip" if kind == "gzip" else "deflate"
+    assert b"".join(decoded([p for p in pieces if p], "here", encoding)) == content
+
+
+# --- TLS
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "localhost.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(private + made.public_bytes(Encoding.PEM))
+    return path
+
+
+@pytest.fixture
+def secure(certificate: Path) -> Iterator[Loopback]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with serve({"/": Reply('{"a": 1}')}, tls=context) as running:
+        yield running
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_certificates_are_checked(
+    secure: Loopback, certificate: Path, trusted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    tls_context.cache_clear()
+    try:
+        with Fetcher(source(secure), patience=QUICK) as fetcher:
+            if trusted:
+                assert fetcher.get(secure.url + "/").json() == {"a": 1}
+            else:
+                with pytest.raises(FetchError, match="its certificate is not trusted"):
+                    fetcher.get(secure.url + "/")
+    finally:
+        tls_context.cache_clear()
+
+
+def test_a_trickle_under_tls_is_noticed(
+    secure: Loopback, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(asked: Asked) -> None:
+        head(asked, "Content-Length: 100000")
+        trickle(asked, b"x")
+
+    secure.routes["/"] = answer
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    tls_context.cache_clear()
+    try:
+        with (
+            Fetcher(source(secure), patience=QUICK) as fetcher,
+            pytest.raises(FetchError, match="trickles"),
+        ):
+            fetcher.get(secure.url + "/")
+    finally:
+        tls_context.cache_clear()
+
+
+def test_a_server_that_never_shakes_hands_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        configured = CswSource(
+            name="test",
+            kind=SourceKind.CSW,
+            url=f"https://127.0.0.1:{silent.getsockname()[1]}/",
+            rate=100,
+        )
+        patience = dataclasses.replace(QUICK, connect=0.1)
+        with (
+            Fetcher(configured, patience=patience) as fetcher,
+            pytest.raises(FetchError, match="no connection in time"),
+        ):
+            fetcher.get(configured.url)
 
 
 # --- redirects

@@ -75,6 +75,7 @@ BOMB = (
         (b"{}", "not XML"),
         (b"<!DOCTYPE html><html><br></html>", "a web page"),
         (b"<html><p>no</html>", "a web page"),
+        (b"<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'/>", "a web page"),
         (b"<?xml version='1.0' encoding='utf-8'?><a>\xe9</a>", "not XML"),
         (b"<?xml version='1.0' encoding='nonsense'?><a>\xe9</a>", "not XML"),
         (BOMB, "DOCTYPE|not XML"),

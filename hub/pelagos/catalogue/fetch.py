@@ -25,6 +25,7 @@ from pelagos.catalogue.fetch_guard import FetchError as FetchError
 from pelagos.catalogue.fetch_guard import Guard, shown
 from pelagos.catalogue.fetch_network import GuardedTransport, Patience, Watch
 from pelagos.catalogue.fetch_unpack import ACCEPTED, bounded, decoded, gunzipped
+from pelagos.catalogue.markup import plain_text
 from pelagos.settings.sources import Source
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ WHOLE_LIMIT = 64 * 2**20  # bytes of an answer that is held in memory
 _REDIRECTS = 5
 _HEADS = 2**20  # bytes of headers and chunk sizes beside a body
 _VALIDATOR_LIMIT = 500  # characters of an ETag that are worth remembering
+_REFUSAL = 16_384  # bytes of the body of a refusal that are looked at
+_EXCERPT = 200  # characters of it that are shown
 _NOT_AGAIN = frozenset({501, 505})
 _SECRET_HEADERS = ("authorization", "cookie")
 
@@ -210,10 +213,10 @@ class Fetcher:
         url, headers = question.url, dict(question.headers)
         for _ in range(_REDIRECTS + 1):
             self._take_turn(url.host)
-            request = self._client.build_request(
-                question.method, url, headers=headers, content=question.content
-            )
             with _translated(url.host, url), watch.active():
+                request = self._client.build_request(
+                    question.method, url, headers=headers, content=question.content
+                )
                 response = self._client.send(request, stream=True)
             if not response.has_redirect_location:
                 return self._accept(response, watch, question)
@@ -248,7 +251,7 @@ class Fetcher:
             return response
         if response.is_success:
             return response
-        response.close()
+        said = _excerpt(response, watch)
         again: bool | float = status == 429 or (status >= 500 and status not in _NOT_AGAIN)
         asked = _retry_after(response.headers)
         if again and asked is not None:
@@ -261,8 +264,8 @@ class Fetcher:
                 )
             again = max(asked, self._patience.first_wait)
         raise FetchError(
-            f"{host}: answered {status} {_reason(status)} to {question.method} "
-            f"{shown(response.url)}.",
+            f"{host}: answered {status} {httpx.codes.get_reason_phrase(status)} to "
+            f"{question.method} {shown(response.url)}" + (f": {said}" if said else "."),
             "Check the source's address." if status in (404, 410) else "",
             status=status,
             again=again,
@@ -304,6 +307,17 @@ def _body(response: httpx.Response, watch: Watch) -> Iterator[bytes]:
     return decoded(raw(), host, response.headers.get("content-encoding", ""))
 
 
+def _excerpt(response: httpx.Response, watch: Watch) -> str:
+    """The start of what a refusal says for people, as plain text; the answer is closed."""
+    said = b""
+    with contextlib.closing(response), contextlib.suppress(FetchError):
+        for piece in _body(response, watch):
+            said += piece
+            if len(said) >= _REFUSAL:
+                break
+    return plain_text(said[:_REFUSAL].decode("utf-8", "replace"), _EXCERPT)
+
+
 @contextlib.contextmanager
 def _translated(host: str, url: httpx.URL) -> Iterator[None]:
     """Failures of the network as FetchError."""
@@ -314,6 +328,11 @@ def _translated(host: str, url: httpx.URL) -> Iterator[None]:
             f"{host}: no connection in time.", "Check that it is up.", again=True
         ) from error
     except httpcore.ConnectError as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise FetchError(
+                f"{host}: its certificate is not trusted: {error}.",
+                "Set SSL_CERT_FILE to a bundle with its authority, if it is one of yours.",
+            ) from error
         raise FetchError(
             f"{host}: no connection: {error}.", "Check the address and that it is up.", again=True
         ) from error
@@ -370,10 +389,6 @@ def _remember(known: dict[str, str] | None, headers: httpx.Headers) -> None:
             known[name] = value
         else:
             known.pop(name, None)
-
-
-def _reason(status: int) -> str:
-    return httpx.codes.get_reason_phrase(status)
 
 
 def _header_text(text: str) -> str:

@@ -182,8 +182,9 @@ class _Body(httpx.SyncByteStream):
 
 
 @functools.cache
-def _tls() -> ssl.SSLContext:
-    return httpx.create_ssl_context()  # the system's choice by SSL_CERT_FILE, else certifi's
+def tls_context() -> ssl.SSLContext:
+    """Whom to trust: SSL_CERT_FILE or SSL_CERT_DIR, if set, else the bundle of certifi."""
+    return httpx.create_ssl_context()
 
 
 class GuardedTransport(httpx.BaseTransport):
@@ -191,7 +192,7 @@ class GuardedTransport(httpx.BaseTransport):
 
     def __init__(self, guard: Guard) -> None:
         self._pool = httpcore.ConnectionPool(
-            ssl_context=_tls(),
+            ssl_context=tls_context(),
             max_connections=_CONNECTIONS,
             keepalive_expiry=15,
             network_backend=_CheckedBackend(guard),

@@ -60,14 +60,14 @@ def parse_xml(content: bytes, where: str, limit: int = XML_LIMIT) -> etree._Elem
         root = etree.fromstring(content, etree.XMLParser(**_SAFE))
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
         raise _no_xml(where, content[:512], error) from error
-    _refuse_dtd(root, where)
+    _check_root(root, where)
     return root
 
 
 def iterate_xml(
     pieces: Iterable[bytes], tags: Iterable[str], where: str, limit: int = RECORD_LIMIT
 ) -> Iterator[etree._Element]:
-    """The elements `{namespace}tag` of a document of any length, one at a time.
+    """The elements `{namespace}tag` (`{*}tag`: any) of a document of any length, one at a time.
 
     Each is emptied when the next is asked for. Raises MarkupError for what is no XML, and where
     more than `limit` bytes pass without such an element.
@@ -85,8 +85,8 @@ def iterate_xml(
                 if event == "start":
                     depth += 1
                     if depth == 1:
-                        _refuse_dtd(element, where)
-                    if not inside and element.tag in wanted:
+                        _check_root(element, where)
+                    if not inside and _is_one_of(element.tag, wanted):
                         inside = depth
                     continue
                 if depth == inside:
@@ -114,9 +114,15 @@ _SAFE = {
 }
 
 
-def _refuse_dtd(root: etree._Element, where: str) -> None:
+def _check_root(root: etree._Element, where: str) -> None:
+    if root.tag.rpartition("}")[2].lower() == "html":
+        raise MarkupError(f"{where}: a web page instead of XML")
     if root.getroottree().docinfo.internalDTD is not None:
         raise MarkupError(f"{where}: XML with a DOCTYPE, which is not read")
+
+
+def _is_one_of(tag: str, wanted: frozenset[str]) -> bool:
+    return tag in wanted or f"{{*}}{tag.rpartition('}')[2]}" in wanted
 
 
 def _forget(element: etree._Element) -> None:
