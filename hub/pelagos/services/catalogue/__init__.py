@@ -1,0 +1,1 @@
+"""The catalogue service: a STAC API over the index, and its pages."""
