@@ -246,7 +246,6 @@ def test_the_same_date_of_update_means_unchanged(server: Loopback) -> None:
     memory: dict[str, Any] = {}
     harvest(server, memory)
     assert harvest(server, memory) == ([Unchanged()], [])
-    assert len(harvest(server, memory, files="https://other.example.org/dac")[1]) == 1
 
 
 def test_lines_are_whole_however_the_pieces_are_cut() -> None:

@@ -64,13 +64,10 @@ class ArgoIndexConnector(Connector[ArgoIndexSource]):
 
     def collections(self) -> Iterator[CollectionRecord | Rejected | Unchanged]:
         """The one collection. Raises SourceError if the address has no profile index."""
-        addresses = [self.source.url, self.source.files]
-        same = self.memory.get("addresses") == addresses
-        # a copy: the whole is read by `granules`
-        known = dict(self.memory.get("known", {})) if same else {}
+        known = dict(self.memory.get("known", {}))  # a copy: the whole is read by `granules`
         with self.fetch.stream(self.source.url, known=known) as pieces:
             header = None if pieces is None else read_header(read_lines(pieces), self.source.url)
-        if header is None or (same and header["Date of update"] == self.memory.get("updated")):
+        if header is None or header["Date of update"] == self.memory.get("updated"):
             yield Unchanged()
             return
         yield self._collection(moment(header["Date of update"]))
@@ -95,7 +92,6 @@ class ArgoIndexConnector(Connector[ArgoIndexSource]):
                 "The profiles of the last run are kept. Open the address in a browser.",
             )
         self.memory["known"] = known
-        self.memory["addresses"] = [self.source.url, self.source.files]
         self.memory["updated"] = header["Date of update"]
         self.memory["seen"] = seen = reader.seen()
         logger.info("%s: %s", self.source.name, seen["counts"])

@@ -303,10 +303,15 @@ def _providers(row: Row, info: Info) -> tuple[Provider, ...]:
         (info.get("publisher_name"), "host", info.get("publisher_url")),
     ):
         text = plain_text(name, 300)
-        address = url if url.startswith(("http://", "https://")) else ""
+        address = url if _is_address(url) else ""
         if text and text != "???" and (text not in found or (address and not found[text].url)):
-            found[text] = Provider(text, (role,), address[:2000])
+            found[text] = Provider(text, (role,), address)
     return tuple(found.values())
+
+
+def _is_address(text: str) -> bool:
+    good = text.isprintable() and " " not in text and len(text) <= 2000
+    return good and text.startswith(("http://", "https://"))
 
 
 def _keywords(text: str) -> tuple[str, ...]:
@@ -327,8 +332,8 @@ def _links(page: str, info: Info) -> tuple[Link, ...]:
     links = [Link("about", page, "text/html", "At the server")]
     for name, title in (("infoUrl", "Background"), ("references", "References")):
         address = info.get(name)
-        if address.startswith(("http://", "https://")) and " " not in address:
-            links.append(Link("related", address[:2000], "", title))
+        if _is_address(address):
+            links.append(Link("related", address, "", title))
     return tuple(links)
 
 

@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pelagos.catalogue.markup import plain_text
 from pelagos.catalogue.records import Access, Asset, Box, Interval, Parameter, RecordError
 from pelagos.catalogue.terms import term_of
 from pelagos.catalogue.values import parse_moment
@@ -46,6 +47,8 @@ _NOT_MEASURED = frozenset(
 )
 _BESIDE = ("_qc", "_error", "_flag", "_flags", "_quality", "_status")  # of another variable
 _DEEPEST, _HIGHEST = 12_000.0, 100_000.0  # metres; what is beyond is a fill value
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,200}", re.ASCII)
+_P01 = re.compile(r"SDN:P01::([A-Z0-9]{8})", re.ASCII)
 _YEAR = re.compile(r"\d{4}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -112,6 +115,8 @@ def read_info(document: Any) -> Info:
         kind, name = row.get("Row Type"), str(row.get("Variable Name") or "")
         value = str(row.get("Value") or "")
         if kind in ("variable", "dimension"):
+            if not _NAME.fullmatch(name):  # it would stand in requests
+                continue
             pairs = (part.partition("=") for part in value.split(","))
             properties = {key.strip(): text.strip() for key, _, text in pairs}
             variables[name] = Variable(
@@ -217,15 +222,14 @@ def parameters_of(info: Info) -> tuple[Parameter, ...]:
 
 
 def _parameter(variable: Variable) -> Parameter:
-    urn = variable.get("sdn_parameter_urn")
-    name = variable.get("standard_name").split(" ")[0]  # a modifier may follow (CF 3.3)
+    name = plain_text(variable.get("standard_name"), 200).split(" ")[
+        0
+    ]  # a modifier may follow (CF 3.3)
     return Parameter(
-        name=" ".join(variable.get("long_name").split())[:200]
-        or name.replace("_", " ")
-        or variable.name,
+        name=plain_text(variable.get("long_name"), 200) or name.replace("_", " ") or variable.name,
         standard_name=name,
-        p01=urn.removeprefix("SDN:P01::") if urn.startswith("SDN:P01::") else "",
-        units=variable.get("units")[:100],
+        p01=found[1] if (found := _P01.fullmatch(variable.get("sdn_parameter_urn"))) else "",
+        units=plain_text(variable.get("units"), 100),
     )
 
 
@@ -276,7 +280,7 @@ def subset_of(address: str, protocol: str, info: Info) -> Asset:
 def _axis(axis: str, variable: Variable) -> dict[str, Any]:
     described: dict[str, Any] = {"axis": axis, "name": variable.name}
     if variable.get("units"):
-        described["units"] = variable.get("units")[:100]
+        described["units"] = plain_text(variable.get("units"), 100)
     if variable.range and _is_likely(axis, variable.range):
         described["min"], described["max"] = variable.range
     if axis == "Z":
@@ -309,4 +313,4 @@ def _described(variable: Variable) -> dict[str, str]:
         "standard_name": variable.get("standard_name"),
         "long_name": variable.get("long_name"),
     }
-    return {key: " ".join(text.split())[:200] for key, text in fields.items() if text}
+    return {key: plain_text(text, 200) for key, text in fields.items() if text}

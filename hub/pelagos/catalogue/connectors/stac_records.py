@@ -36,7 +36,7 @@ ASSETS = 200
 _LINKS = 30
 _LISTED = 200  # keywords, parameters, platforms
 _POINTS = 5_000  # of a geometry; one with more is its box
-_OWN_LIMIT = 20_000  # characters of JSON that a remote's own fields may have
+_OWN_LIMIT = 20_000  # bytes of JSON that a remote's own fields may have
 _SCHEMES = frozenset({"http", "https", "s3", "gs", "az", "abfs", "ftp", "sftp"})
 _RELATIONS = frozenset({"about", "license", "via", "cite-as", "describedby", "derived_from"})
 _GEOMETRIES = {  # how deep the positions stand
@@ -61,6 +61,8 @@ def collection_record(document: Any, address: str, licence: str = "") -> Collect
     extent = _mapping(document.get("extent"))
     summaries = _mapping(document.get("summaries"))
     identifier = document["id"]
+    if not identifier.isprintable():
+        raise RecordError(f"id: {identifier[:60]!r} is not text")
     name, terms = _licence(document, licence)
     dimensions = document.get("cube:dimensions") or summaries.get("cube:dimensions")
     return CollectionRecord(
@@ -128,7 +130,8 @@ def assets_of(found: Any, address: str, *, ordered: bool = False) -> tuple[Asset
     assets = []
     for key, asset in list(_mapping(found).items())[:ASSETS]:
         href = _absolute(_mapping(asset).get("href"), address)
-        if not href:
+        name = _plain(key, 200)
+        if not href or not name:
             continue
         media = _text(asset.get("type"))[:200]
         access = Access.SUBSET if "zarr" in media else Access.DIRECT
@@ -136,7 +139,7 @@ def assets_of(found: Any, address: str, *, ordered: bool = False) -> tuple[Asset
         known = ("href", "type", "title", "roles", "file:size", "file:checksum")
         assets.append(
             Asset(
-                key=str(key)[:200],
+                key=name,
                 href=href,
                 type=media,
                 title=_plain(asset.get("title"), 300),
@@ -214,8 +217,9 @@ def own_fields(found: Mapping[str, Any]) -> dict[str, Any]:
         if key.startswith("pelagos:") or len(key) > 100:
             continue
         try:
-            size = len(json.dumps(value, allow_nan=False)) + len(key)
-        except (ValueError, RecursionError):  # NaN is no JSON
+            text = json.dumps([key, value], allow_nan=False, ensure_ascii=False)
+            size = len(text.encode())
+        except (ValueError, RecursionError):  # NaN, or half of a character
             continue
         if size <= room:
             room -= size
@@ -227,11 +231,11 @@ def checked_geometry(found: Any) -> dict[str, Any] | None:
     """A GeoJSON geometry with real positions; None for null. Raises RecordError."""
     if found is None:
         return None
-    kind = _mapping(found).get("type")
+    kind = _text(_mapping(found).get("type"))
     if kind == "GeometryCollection":
         raise RecordError("geometry: a GeometryCollection, which STAC does not allow")
     if kind not in _GEOMETRIES:
-        raise RecordError(f"geometry: {str(kind)[:40]!r} is no type of GeoJSON")
+        raise RecordError(f"geometry: {kind[:40]!r} is no type of GeoJSON")
     return {"type": kind, "coordinates": _positions(found.get("coordinates"), _GEOMETRIES[kind])}
 
 
@@ -322,8 +326,8 @@ def _providers(found: Any) -> tuple[Provider, ...]:
         url = _text(_mapping(one).get("url"))
         roles = tuple(role for role in _texts(_mapping(one).get("roles")) if role in _ROLES)
         if name:
-            good = url.startswith(("http://", "https://"))
-            providers.append(Provider(name, roles, url[:2000] if good else ""))
+            good = url.startswith(("http://", "https://")) and len(url) <= 2000
+            providers.append(Provider(name, roles, url if good else ""))
     return tuple(dict.fromkeys(providers))
 
 
@@ -365,7 +369,10 @@ def _plain(found: Any, limit: int) -> str:
 
 
 def _text(found: Any) -> str:
-    return found.strip() if isinstance(found, str) else ""
+    """Text as it is, if all of it can be shown."""
+    if not isinstance(found, str):
+        return ""
+    return found.strip() if found.isprintable() else plain_text(found)
 
 
 def _list(found: Any) -> list[Any]:
