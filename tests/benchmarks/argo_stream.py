@@ -67,6 +67,12 @@ class Row:
         """Granules a second."""
         return self.granules / self.seconds
 
+    def __str__(self) -> str:
+        return (
+            f"{self.what:32} {self.granules:9,} granules {self.rate:8,.0f}/s  {self.seconds:6.1f} s"
+            f" ({self.cpu:.1f} s on a processor)  {self.megabytes:4.0f} MB  {self.rejected} rejected"
+        )
+
 
 def lines(count: int, seed: int = 1) -> Iterator[str]:
     """The lines of an index, one float after the other, as data centres write them."""
@@ -195,10 +201,7 @@ def main() -> None:
     parser.add_argument("--connector", action="store_true", help="without the index")
     options = parser.parse_args()
     for row in rows(options.lines, options.folder, into_index=not options.connector):
-        print(
-            f"{row.what:32} {row.granules:9,} granules  {row.rate:8,.0f}/s  {row.seconds:6.1f} s "
-            f"({row.cpu:.1f} s on a processor)  {row.megabytes:4.0f} MB  {row.rejected} rejected"
-        )
+        print(row)
 
 
 if __name__ == "__main__":
