@@ -198,11 +198,14 @@ def test_an_unreadable_wait_counts_as_none(server: Loopback, fetcher: Fetcher) -
     assert fetcher.get(server.url + "/").status == 200
 
 
-def test_requests_keep_the_rate(server: Loopback) -> None:
+def test_requests_to_one_host_keep_the_rate_whoever_asks(server: Loopback) -> None:
     server.routes["/"] = Reply("{}")
     before = time.monotonic()
-    with Fetcher(source(server, rate=10), patience=QUICK) as fetcher:
-        for _ in range(4):
+    with (
+        Fetcher(source(server, rate=10), patience=QUICK) as one,
+        Fetcher(source(server, rate=10), patience=QUICK) as other,
+    ):
+        for fetcher in (one, other, one, other):
             fetcher.get(server.url + "/")
     assert time.monotonic() - before >= 0.3
 

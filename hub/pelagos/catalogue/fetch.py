@@ -23,7 +23,7 @@ import stamina
 from pelagos import __version__
 from pelagos.catalogue.fetch_guard import FetchError as FetchError
 from pelagos.catalogue.fetch_guard import Guard, shown
-from pelagos.catalogue.fetch_network import GuardedTransport, Patience, Watch
+from pelagos.catalogue.fetch_network import GuardedTransport, Patience, Watch, take_turn
 from pelagos.catalogue.fetch_unpack import ACCEPTED, bounded, decoded, gunzipped
 from pelagos.catalogue.markup import plain_text
 from pelagos.settings.sources import Source
@@ -94,7 +94,6 @@ class Fetcher:
         self._source = source
         self._patience = patience or Patience()
         self._guard = guard or Guard(source)
-        self._turns: dict[str, float] = {}  # host: when it may be asked next
         agent = f"Pelagos/{__version__}" + (f" (+{_header_text(contact)})" if contact else "")
         self._client = httpx.Client(
             transport=GuardedTransport(self._guard),
@@ -212,7 +211,7 @@ class Fetcher:
         """A good answer, or 304, with its body unread. Redirects are followed here, and checked."""
         url, headers = question.url, dict(question.headers)
         for _ in range(_REDIRECTS + 1):
-            self._take_turn(url.host)
+            take_turn(url.host, url.port, self._source.rate)
             with _translated(url.host, url), watch.active():
                 request = self._client.build_request(
                     question.method, url, headers=headers, content=question.content
@@ -270,13 +269,6 @@ class Fetcher:
             status=status,
             again=again,
         )
-
-    def _take_turn(self, host: str) -> None:
-        now = time.monotonic()
-        turn = max(self._turns.get(host, 0.0), now)
-        self._turns[host] = turn + 1 / self._source.rate
-        if turn > now:
-            time.sleep(turn - now)
 
 
 @dataclass(frozen=True)

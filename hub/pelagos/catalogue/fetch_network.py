@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import ssl
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
@@ -21,6 +22,20 @@ from pelagos.catalogue.fetch_guard import FetchError, Guard
 
 _CONNECTIONS = 8
 _SHORTEST = 0.001  # seconds; a socket's timeout of 0 would mean something else
+
+
+_turns: dict[tuple[str, int | None], float] = {}  # place: when it may be asked next
+_turns_lock = threading.Lock()
+
+
+def take_turn(host: str, port: int | None, rate: float) -> None:
+    """Wait until `host` may be asked, at `rate` requests per second by all sources together."""
+    with _turns_lock:
+        now = time.monotonic()
+        turn = max(_turns.get((host, port), 0.0), now)
+        _turns[host, port] = turn + 1 / rate
+    if turn > now:
+        time.sleep(turn - now)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ _CC_URL = re.compile(
     r"creativecommons\.org/licen[cs]es/(by(?:-nc)?(?:-nd|-sa)?)/([1-4]\.\d)", re.IGNORECASE
 )
 _CC_NAME = re.compile(
-    r"\bCC[ _-]*(BY(?:[ _-]*NC)?(?:[ _-]*(?:ND|SA))?)[ _-]*(?:v|version)?[ _.]*([1-4](?:\.\d)?)\b",
+    r"\bCC[ _-]*(BY(?:[ _-]*NC)?(?:[ _-]*(?:ND|SA))?)\)?"
+    r"[ _-]*(?:v|version)?[ _.]*([1-4](?:\.\d)?)\b",
     re.IGNORECASE,
 )
 _CC_LONG = re.compile(

@@ -20,6 +20,9 @@ _CLASSES = {
     SourceKind.OBIS: "obis:ObisConnector",
     SourceKind.ECOTAXA: "ecotaxa:EcotaxaConnector",
     SourceKind.ICOS: "icos:IcosConnector",
+    SourceKind.DCAT: "dcat:DcatConnector",
+    SourceKind.BLUECLOUD: "bluecloud:BlueCloudConnector",
+    SourceKind.ARGO_FLEET: "argo_fleet:ArgoFleetConnector",
 }
 
 

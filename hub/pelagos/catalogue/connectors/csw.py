@@ -4,7 +4,7 @@ A full listing is made once a week, which notices deletions; between, only recor
 changed since the last run are asked for, where the server can tell.
 
 Verified against: a recorded EMODnet Chemistry record, exception report and Dublin Core answer;
-paging and the filter by date by the specification only.
+paging, words and the filter by date with a running pycsw 2.6; GeoNetwork by its documentation only.
 """
 
 from __future__ import annotations

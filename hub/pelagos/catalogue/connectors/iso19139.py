@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from lxml import etree
 from owslib.iso import MD_Metadata
@@ -44,6 +45,7 @@ _ANCHOR = "{http://www.isotc211.org/2005/gmx}Anchor"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _STRING = f"{_GCO}CharacterString"
 _SDN = "{http://www.seadatanet.org}"
+_SIDES = ("westBoundLongitude", "southBoundLatitude", "eastBoundLongitude", "northBoundLatitude")
 _BOXES = 100
 _PARTIES = 300
 _ROLES = {
@@ -58,8 +60,15 @@ _ROLES = {
     "resourceprovider": "host",
 }
 _CODE = re.compile(r"SDN:\S+|[A-Z]\d{2}")  # where a name should be
-# what OWSLib need not read, or stumbles over
-_IGNORED = ("dataQualityInfo", "spatialRepresentationInfo", "EX_BoundingPolygon", "locale")
+# what is read here or not at all
+_IGNORED = frozenset(
+    {"dataQualityInfo", "spatialRepresentationInfo", "referenceSystemInfo", "locale"}
+    | {"EX_BoundingPolygon", "metadataExtensionInfo", "contentInfo"}
+)
+_READ = frozenset(
+    {"contact", "pointOfContact", "citedResponsibleParty", "extent", "distributionInfo"}
+    | {"aggregationInfo", "acquisitionInformation", "containsOperations"}
+)
 
 
 @dataclass(frozen=True)
@@ -98,26 +107,16 @@ def read_iso(element: etree._Element, default_licence: str = "") -> IsoRecord:
     `default_licence` is that of records that say nothing. Raises RecordError.
     """
     _make_plain(element)
-    try:
-        read = MD_Metadata(element)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise RecordError(f"the record can't be read: {error}") from error
-    if not read.identification:
-        raise RecordError("identificationInfo: there is none, so no title and nothing else")
-    about = read.identification[0]
-    terms = sort_keywords(about.keywords)
-    _add_acquisition(element, terms)
-    assets, links = sort_resources(list(_resources(element)))
-    spdx, licence_text = licence(
-        [
-            *(text for text in about.uselimitation if _says_something(text)),
-            *(url for url in about.uselimitation_url if url),
-            *(text for text in about.otherconstraints if text),
-            *(url for url in about.otherconstraints_url if url and url.startswith("http")),
-        ],
-        default_licence,
-    )
     identification = element.find("{*}identificationInfo/*")
+    if identification is None:
+        raise RecordError("identificationInfo: there is none, so no title and nothing else")
+    ours = _own_parts(element, identification)
+    acquired = Terms()
+    _add_acquisition(element, acquired)
+    read = _read_with_owslib(element)
+    about = read.identification[0]
+    terms = sort_keywords(about.keywords, acquired)
+    spdx, licence_text = _licence(about, default_licence)
     return IsoRecord(
         id=identifier_of(element),
         title=plain_text(about.title, TITLE_LIMIT),
@@ -126,20 +125,54 @@ def read_iso(element: etree._Element, default_licence: str = "") -> IsoRecord:
         updated=_datestamp(read.datestamp),
         licence=spdx,
         licence_text=licence_text,
-        providers=_providers(element),
         keywords=tuple(terms.keywords),
         parameters=tuple(terms.parameters),
         platforms=tuple(terms.platforms),
         instruments=tuple(terms.instruments),
-        boxes=_boxes(identification),
-        interval=_interval(identification),
-        depth=_depth(identification),
         doi=next(filter(None, map(find_doi, [*about.uricode, read.dataseturi])), ""),
-        citation=plain_text(
-            _text(identification.find("{*}citation/*/{*}otherCitationDetails")), 2_000
-        ),
-        assets=assets,
-        links=links,
+        **ours,
+    )
+
+
+def _own_parts(element: etree._Element, identification: etree._Element) -> dict[str, Any]:
+    """What is read without OWSLib: it takes the first of several extents, and no sizes."""
+    assets, links = sort_resources(list(_resources(element)))
+    citation = _text(identification.find("{*}citation/*/{*}otherCitationDetails"))
+    return {
+        "providers": _providers(element),
+        "boxes": _boxes(identification),
+        "interval": _interval(identification),
+        "depth": _depth(identification),
+        "citation": plain_text(citation, 2_000),
+        "assets": assets,
+        "links": links,
+    }
+
+
+def _read_with_owslib(element: etree._Element) -> MD_Metadata:
+    """What is left when everything else has been read; the rest would cost it most of its time."""
+    for part in list(element.iter(*(f"{{*}}{name}" for name in _READ))):
+        parent = part.getparent()
+        if parent is not None:
+            parent.remove(part)
+    try:
+        read = MD_Metadata(element)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise RecordError(f"the record can't be read: {error}") from error
+    if not read.identification:
+        raise RecordError("identificationInfo: it describes neither data nor a service")
+    return read
+
+
+def _licence(about: Any, default: str) -> tuple[str, str]:
+    return licence(
+        [
+            *(text for text in about.uselimitation if _says_something(text)),
+            *(url for url in about.uselimitation_url if url),
+            *(text for text in about.otherconstraints if text),
+            *(url for url in about.otherconstraints_url if url and url.startswith("http")),
+        ],
+        default,
     )
 
 
@@ -187,9 +220,10 @@ def file_granules(collection: CollectionRecord) -> Iterator[GranuleRecord]:
 
 def _make_plain(element: etree._Element) -> None:
     """SeaDataNet's elements as those of ISO, and text where OWSLib looks for text."""
-    for name in _IGNORED:
-        for unread in list(element.iter(f"{{*}}{name}")):
-            unread.getparent().remove(unread)
+    for part in list(element.iter(*(f"{{*}}{name}" for name in _IGNORED))):
+        parent = part.getparent()
+        if parent is not None:
+            parent.remove(part)
     for part in list(element.iter(f"{_SDN}*", _ANCHOR, _STRING)):
         parent = part.getparent()
         holder = etree.QName(parent).localname if parent is not None else ""
@@ -253,19 +287,12 @@ def _providers(element: etree._Element) -> tuple[Provider, ...]:
 def _boxes(identification: etree._Element) -> tuple[Box, ...]:
     boxes: dict[Box, None] = {}
     for box in identification.iterfind("{*}extent//{*}EX_GeographicBoundingBox"):
-        sides = (f"{side}Bound{axis}" for side, axis in _SIDES)
-        boxes[parse_box(*(_text(box.find(f"{{*}}{side}")) for side in sides))] = None
+        west, south, east, north = (_text(box.find(f"{{*}}{side}")) for side in _SIDES)
+        if west or south or east or north:  # some leave all of a template empty
+            boxes[parse_box(west, south, east, north)] = None
         if len(boxes) > _BOXES:
             raise RecordError(f"box: more than {_BOXES} boxes")
     return tuple(boxes)
-
-
-_SIDES = (
-    ("west", "Longitude"),
-    ("south", "Latitude"),
-    ("east", "Longitude"),
-    ("north", "Latitude"),
-)
 
 
 def _interval(identification: etree._Element) -> Interval | None:

@@ -62,9 +62,8 @@ def address_of(element_name: str, code: str) -> str:
     return f"SDN:{vocabulary}::{code}" if vocabulary and code else ""
 
 
-def sort_keywords(groups: list[Any]) -> Terms:
-    """The keywords of OWSLib's MD_Keywords, sorted into `Terms` and without doubles."""
-    terms = Terms()
+def sort_keywords(groups: list[Any], terms: Terms) -> Terms:
+    """`terms` and the keywords of OWSLib's MD_Keywords, without doubles."""
     count = 0
     for group in groups:
         title = (group.thesaurus or {}).get("title") or ""
