@@ -13,12 +13,22 @@ from collections.abc import Iterator
 from typing import Any
 
 from pelagos.catalogue.connectors.base import Connector
-from pelagos.catalogue.connectors.files_records import cleaned, collection_record, granule_record
+from pelagos.catalogue.connectors.files_records import (
+    Gathered,
+    cleaned,
+    collection_record,
+    granule_record,
+)
 from pelagos.catalogue.connectors.thredds import Thredds
-from pelagos.catalogue.described import NAME, DescribedCollection, Description, describe
+from pelagos.catalogue.described import NAME, Description, describe
 from pelagos.catalogue.folders import Entry, Tree, is_odv, locate
 from pelagos.catalogue.formats.aside import Reader
-from pelagos.catalogue.formats.summary import Summary, UnreadableError
+from pelagos.catalogue.formats.summary import (
+    Summary,
+    UnreadableError,
+    from_json,
+    to_json,
+)
 from pelagos.catalogue.records import (
     CollectionRecord,
     GranuleRecord,
@@ -39,8 +49,9 @@ TOP = "files"  # identifier of the collection of files at the top of the folder
 class FilesConnector(Connector[FilesSource]):
     """Reads a folder, or a THREDDS catalogue.
 
-    It remembers the checksum of every file with its size, time and inode, and a stamp of the whole
-    and of each collection: what has not changed is neither hashed nor read again.
+    It remembers the checksum of every file with its size, time and inode, and of each collection
+    what its files say together: a collection of files that have not changed is not read again, and
+    of another one only the changed files are hashed.
     """
 
     kind = SourceKind.FILES
@@ -75,6 +86,8 @@ class FilesConnector(Connector[FilesSource]):
             self._groups: dict[str, list[Entry]] = {}
             self._described = {one.id: one for one in description.collections}
             self._held: tuple[str, dict[str, Summary]] = ("", {})
+            self._refusing: set[str] = set()  # collections of which no file can be read
+            self._new: dict[str, dict[str, Any]] = {}  # what collections say that have changed
             skipped = list(self._gather(tree, description))
             stamp = self._stamp(self._groups, text, [str(one) for one in skipped])
             if self.memory.get("stamp") == stamp:
@@ -89,7 +102,8 @@ class FilesConnector(Connector[FilesSource]):
                     yield Rejected(one.id, document.problem(at, reason))
             for identifier in self._groups:
                 yield from self._collection(tree, reader, identifier)
-            self.memory["stamp"] = stamp
+            if all(self._is_known(identifier) for identifier in self._groups):
+                self.memory["stamp"] = stamp
 
     def _gather(self, tree: Tree, description: Description) -> Iterator[Rejected]:
         """Sort files into collections; say what is skipped."""
@@ -120,32 +134,53 @@ class FilesConnector(Connector[FilesSource]):
     def _collection(
         self, tree: Tree, reader: Reader, identifier: str
     ) -> Iterator[CollectionRecord | Rejected]:
-        entries = self._groups[identifier]
-        described = self._described.get(identifier)
-        held: dict[str, Summary] = {}
-
-        def summaries() -> Iterator[Summary]:
-            for entry in entries:
-                try:
-                    summary = self._summary(tree, reader, entry)
-                except (UnreadableError, OSError):
-                    continue  # said with the granules
-                if len(held) < _KEPT:
-                    held[entry.path] = summary
-                yield summary
-
-        folder = entries[0].folder
-        try:
-            record = collection_record(self.source, identifier, described, folder, summaries())
-        except RecordError as error:
-            yield Rejected(identifier, str(error))
-            return
-        if not held:  # nothing in it could be read
+        entries, described = self._groups[identifier], self._described.get(identifier)
+        summary = self._known(identifier)
+        if summary is None:
+            summary = self._gathered(tree, reader, identifier)
+        if summary is None:
+            self._refusing.add(identifier)
             yield Rejected(identifier, "none of its files can be read")
             yield from self._refused(tree, reader, entries)
             return
+        try:
+            yield collection_record(self.source, identifier, described, entries, summary)
+        except RecordError as error:
+            yield Rejected(identifier, str(error))
+
+    def _is_known(self, identifier: str) -> bool:
+        """Whether this run, or one before, has read a collection as it is, with its granules."""
+        known = self.memory.get("collections", {}).get(identifier, {})
+        stamp: str = known.get("stamp", "")
+        return identifier in self._refusing or stamp == self._stamp_of(identifier)
+
+    def _known(self, identifier: str) -> Summary | None:
+        """What the files of a collection said together, if none of them has changed."""
+        if not self._is_known(identifier):
+            return None
+        try:
+            return from_json(self.memory["collections"][identifier]["summary"])
+        except (KeyError, TypeError, ValueError):  # of another version
+            return None
+
+    def _gathered(self, tree: Tree, reader: Reader, identifier: str) -> Summary | None:
+        """What the files of a collection say together; None if none can be read."""
+        gathered = Gathered()
+        held: dict[str, Summary] = {}
+        for entry in self._groups[identifier]:
+            try:
+                summary = self._summary(tree, reader, entry)
+                gathered.add(summary)
+            except (UnreadableError, RecordError, OSError):
+                continue  # said with the granules
+            if len(held) < _KEPT:
+                held[entry.path] = summary
         self._held = (identifier, held)
-        yield record
+        if not held:
+            return None
+        found = gathered.summary()
+        self._new[identifier] = to_json(found)
+        return found
 
     def _refused(self, tree: Tree, reader: Reader, entries: list[Entry]) -> Iterator[Rejected]:
         for entry in entries:
@@ -167,9 +202,7 @@ class FilesConnector(Connector[FilesSource]):
     ) -> Iterator[GranuleRecord | Rejected | Unchanged]:
         entries = self._groups.get(collection.id, [])
         described = self._described.get(collection.id)
-        stamp = self._stamp({collection.id: entries}, _text_of(described), [])
-        stamps = self.memory.setdefault("collections", {})
-        if stamps.get(collection.id) == stamp:
+        if collection.id not in self._new:
             yield Unchanged(collection.id)
             return
         held = self._held[1] if self._held[0] == collection.id else {}
@@ -181,7 +214,11 @@ class FilesConnector(Connector[FilesSource]):
                     yield granule_record(collection, described, entry, summary, checksum)
                 except (UnreadableError, RecordError, OSError) as error:
                     yield Rejected(entry.path, _reason(error))
-        stamps[collection.id] = stamp
+        known = self.memory.setdefault("collections", {})
+        known[collection.id] = {
+            "stamp": self._stamp_of(collection.id),
+            "summary": self._new[collection.id],
+        }
 
     def _checksum(self, tree: Tree, entry: Entry) -> str:
         """SHA-256 as a multihash in hex; of a file that is as it was, without reading it.
@@ -210,6 +247,11 @@ class FilesConnector(Connector[FilesSource]):
         stamps = self.memory.get("collections", {})
         self.memory["collections"] = {key: stamps[key] for key in stamps if key in self._groups}
 
+    def _stamp_of(self, identifier: str) -> str:
+        described = self._described.get(identifier)
+        text = described.model_dump_json() if described else ""
+        return self._stamp({identifier: self._groups.get(identifier, [])}, text, [])
+
     def _stamp(self, groups: dict[str, list[Entry]], text: str, more: list[str]) -> str:
         digest = hashlib.sha256(json.dumps([_VERSION, self.source.model_dump(mode="json"), text,
                                             more]).encode())  # fmt: skip
@@ -221,21 +263,6 @@ class FilesConnector(Connector[FilesSource]):
         return digest.hexdigest()
 
 
-def open_file(source: FilesSource, path: str) -> int:
-    """A descriptor of a file that the source lists, for reading; the caller closes it.
-
-    `path` is that of an asset's `files/…`, decoded. Raises FileNotFoundError for whatever is not
-    listed, whether it is there or not; OSError, and SourceError if the source itself can't be read.
-    """
-    if not source.path:
-        raise FileNotFoundError(path)
-    with Tree(locate(source.path)) as tree:
-        description, _, _ = describe(source, tree)
-        if path == NAME or not description.lists(path):
-            raise FileNotFoundError(path)
-        return tree.open(path)
-
-
 def _free(identifier: str, taken: set[str]) -> str:
     """The identifier, or with a number if it is taken."""
     number, free = 1, identifier
@@ -244,10 +271,6 @@ def _free(identifier: str, taken: set[str]) -> str:
         free = f"{identifier}-{number}"
     taken.add(free)
     return free
-
-
-def _text_of(described: DescribedCollection | None) -> str:
-    return described.model_dump_json() if described else ""
 
 
 def _reason(error: Exception) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any
 from urllib.parse import quote
 
 from pelagos.catalogue.described import DescribedCollection
@@ -27,7 +27,8 @@ from pelagos.catalogue.rights import licence
 from pelagos.settings.sources import FilesSource
 
 _MOST = 500  # of parameters, platforms, keywords of one collection
-T = TypeVar("T")
+_MANY = ("parameters", "platforms", "instruments", "keywords", "providers")
+_ONE = ("title", "description", "licence", "doi", "citation")
 
 
 def cleaned(summary: Summary) -> Summary:
@@ -55,75 +56,82 @@ def _plain(texts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, (plain_text(text, 200) for text in texts))))
 
 
-class _Gathered:
+class Gathered:
     """What the files of one collection have in common, and all together."""
 
     def __init__(self) -> None:
-        self.count = 0
-        self.boxes: list[Box] = []
-        self.times: list[datetime] = []
-        self.depths: list[float] = []
-        self.many: dict[str, dict[object, None]] = {}
-        self.one: dict[str, str | None] = {}
+        self._box: Box | None = None
+        self._times: list[datetime] = []
+        self._depths: list[float] = []
+        self._many: dict[str, dict[object, None]] = {}
+        self._one: dict[str, str | None] = {}
 
     def add(self, summary: Summary) -> None:
-        self.count += 1
+        """Take one file in."""
         if summary.box:
-            # one box for all that came before: thousands of files, one hull
-            self.boxes = [hull([*self.boxes, Box(*summary.box)])]
+            box = Box(*summary.box)
+            self._box = hull([self._box, box]) if self._box else box
         for text in (summary.start, summary.end):
             if text:
                 moment = datetime.fromisoformat(text)
-                self.times = [min([*self.times, moment]), max([*self.times, moment])]
+                self._times = [min([*self._times, moment]), max([*self._times, moment])]
         if summary.depth:
-            ends = [*self.depths, *summary.depth]
-            self.depths = [min(ends), max(ends)]
-        for name in ("parameters", "platforms", "instruments", "keywords", "providers"):
-            found = self.many.setdefault(name, {})
+            ends = [*self._depths, *summary.depth]
+            self._depths = [min(ends), max(ends)]
+        for name in _MANY:
+            found = self._many.setdefault(name, {})
             for value in getattr(summary, name):
                 if len(found) < _MOST:
                     found[value] = None
-        for name in ("title", "description", "licence", "doi", "citation"):
+        for name in _ONE:
             value = getattr(summary, name)
             # None: they differ
-            self.one[name] = value if self.one.get(name, value) == value else None
+            self._one[name] = value if self._one.get(name, value) == value else None
 
-    def shared(self, name: str) -> str:
-        return self.one.get(name) or ""
-
-    def all(self, name: str, kind: type[T]) -> tuple[T, ...]:
-        return tuple(value for value in self.many.get(name, {}) if isinstance(value, kind))
+    def summary(self) -> Summary:
+        """All of them as one: what differs is left out."""
+        box = self._box
+        many: dict[str, Any] = {name: tuple(self._many.get(name, ())) for name in _MANY}
+        one: dict[str, Any] = {name: self._one.get(name) or "" for name in _ONE}
+        return Summary(
+            "",
+            box=(box.west, box.south, box.east, box.north) if box else None,
+            start=self._times[0].isoformat() if self._times else "",
+            end=self._times[1].isoformat() if self._times else "",
+            depth=(self._depths[0], self._depths[1]) if self._depths else None,
+            **many,
+            **one,
+        )
 
 
 def collection_record(
     source: FilesSource,
     identifier: str,
     described: DescribedCollection | None,
-    folder: str,
-    summaries: Iterable[Summary],
+    entries: Sequence[Entry],
+    summary: Summary,
 ) -> CollectionRecord:
-    """The collection of some files, as described, else as they say. Raises RecordError."""
-    gathered = _Gathered()
-    for summary in summaries:
-        gathered.add(summary)
+    """The collection of some files, as described, else as they say together. Raises RecordError."""
+    folder = entries[0].folder
     name = folder.rpartition("/")[2] or source.title or source.name
-    spdx, terms = licence((gathered.shared("licence"),), source.licence)
+    spdx, terms = licence((summary.licence,), source.licence)
+    start, end = _moment(summary.start), _moment(summary.end)
     record = CollectionRecord(
         id=identifier,
-        title=gathered.shared("title") or plain_text(name, 300) or identifier,
-        description=gathered.shared("description") or _counted(gathered.count, folder),
+        title=summary.title or plain_text(name, 300) or identifier,
+        description=summary.description or _counted(len(entries), folder),
         licence=spdx,
         licence_text=terms,
-        providers=gathered.all("providers", Provider),
-        keywords=gathered.all("keywords", str),
-        parameters=gathered.all("parameters", Parameter),
-        platforms=gathered.all("platforms", str),
-        instruments=gathered.all("instruments", str),
-        boxes=tuple(gathered.boxes),
-        interval=Interval(gathered.times[0], gathered.times[1]) if gathered.times else None,
-        depth=(gathered.depths[0], gathered.depths[1]) if gathered.depths else None,
-        doi=gathered.shared("doi"),
-        citation=gathered.shared("citation"),
+        providers=summary.providers,
+        keywords=summary.keywords,
+        parameters=summary.parameters,
+        platforms=summary.platforms,
+        instruments=summary.instruments,
+        boxes=(Box(*summary.box),) if summary.box else (),
+        interval=Interval(start, end) if start else None,
+        depth=summary.depth,
+        doi=summary.doi,
+        citation=summary.citation,
     )
     return _as_described(record, described) if described else record
 
@@ -196,19 +204,6 @@ def granule_record(
         parameters = () if described.parameters else parameters
         instruments = () if described.instruments else instruments
     platform = summary.platforms[0] if len(summary.platforms) == 1 else ""
-    asset = Asset(
-        "data",
-        f"files/{quote(entry.path)}",
-        summary.media_type,
-        name,
-        entry.size,
-        checksum,
-    )
-    properties: dict[str, object] = {}
-    if summary.notes:
-        properties["pelagos:notes"] = list(summary.notes)
-    if summary.feature_type:
-        properties["pelagos:feature_type"] = summary.feature_type
     return GranuleRecord(
         id=entry.path,
         title=f"{summary.title} ({name})" if summary.title else name,
@@ -220,10 +215,25 @@ def granule_record(
         instruments=() if instruments == collection.instruments else instruments,
         parameters=() if parameters == collection.parameters else parameters,
         words=tuple(dict.fromkeys(_words(entry, summary, platform))),
-        assets=(asset,),
+        assets=(_asset(entry, summary, checksum),),
         updated=_moment(summary.updated) or _modified(entry),
-        properties=properties,
+        properties=_properties(summary),
     )
+
+
+def _asset(entry: Entry, summary: Summary, checksum: str) -> Asset:
+    name = entry.path.rpartition("/")[2]
+    href = f"files/{quote(entry.path)}"
+    return Asset("data", href, summary.media_type, name, entry.size, checksum)
+
+
+def _properties(summary: Summary) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    if summary.notes:
+        properties["pelagos:notes"] = list(summary.notes)
+    if summary.feature_type:
+        properties["pelagos:feature_type"] = summary.feature_type
+    return properties
 
 
 def _words(entry: Entry, summary: Summary, platform: str) -> Iterator[str]:

@@ -18,7 +18,7 @@ from pelagos.catalogue.connectors import thredds_catalogue as xml
 from pelagos.catalogue.connectors.files_records import cleaned
 from pelagos.catalogue.fetch import Fetcher, FetchError
 from pelagos.catalogue.formats.opendap import TEXT_LIMIT, read_opendap
-from pelagos.catalogue.formats.summary import Summary, UnreadableError
+from pelagos.catalogue.formats.summary import NETCDF, Summary, UnreadableError
 from pelagos.catalogue.geometry import hull
 from pelagos.catalogue.markup import parse_xml, plain_text
 from pelagos.catalogue.records import (
@@ -40,7 +40,6 @@ from pelagos.settings.sources import FilesSource
 
 _CATALOGUES, _DEPTH = 20_000, 20
 _SILENT = 5  # OPeNDAP answers that fail in a row, before it is left alone
-_NETCDF = "application/x-netcdf"
 _STANDARD_NAME = re.compile(r"[a-z][a-z0-9_]{1,200}")
 _Said = tuple[Summary | None, str]
 
@@ -55,6 +54,7 @@ class Thredds:
         self._held: tuple[xml.Catalogue, dict[str, xml.Dataset]] | None = None
         self._where: dict[str, str] = {}  # collection: address of its catalogue
         self._read: dict[str, _Said] = {}  # what the DAS of the held catalogue's data sets say
+        self._faults: list[Rejected] = []  # answers of OPeNDAP that are none, not yet told
 
     def collections(self) -> Iterator[CollectionRecord | Rejected]:
         """Containers of data sets, catalogue by catalogue. Raises SourceError for the first one."""
@@ -95,6 +95,11 @@ class Thredds:
                 yield self._collection(catalogue, container, identifier)
             except RecordError as error:
                 yield Rejected(identifier, str(error))
+            yield from self._told()
+
+    def _told(self) -> Iterator[Rejected]:
+        while self._faults:
+            yield self._faults.pop(0)
 
     def _named(self, catalogue: xml.Catalogue) -> dict[str, xml.Dataset]:
         """Its containers by identifiers that no other catalogue has given; the same each time."""
@@ -161,6 +166,7 @@ class Thredds:
                 yield self._granule(catalogue, collection, leaf, name)
             except RecordError as error:
                 yield Rejected(name, str(error))
+            yield from self._told()
 
     def _granule(
         self, catalogue: xml.Catalogue, collection: CollectionRecord, leaf: xml.Dataset, name: str
@@ -218,6 +224,7 @@ class Thredds:
             self._silent += 1
             return None, f"its OPeNDAP service did not answer: {plain_text(str(error), 200)}"
         except UnreadableError as error:
+            self._faults.append(Rejected(f"{address}.das", str(error)))
             return None, f"its OPeNDAP attributes can't be read: {error}"
 
 
@@ -265,7 +272,7 @@ def _assets(catalogue: xml.Catalogue, leaf: xml.Dataset) -> tuple[Asset, ...]:
         # a rounded size would make a good download look broken
         extra = {"pelagos:approximate_size": about} if about else {}
         assets.append(
-            Asset("data", addresses["http"], _NETCDF if netcdf else "", leaf.name, exact,
+            Asset("data", addresses["http"], NETCDF if netcdf else "", leaf.name, exact,
                   extra=extra)
         )  # fmt: skip
     if "opendap" in addresses:

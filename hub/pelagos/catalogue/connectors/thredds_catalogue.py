@@ -192,7 +192,8 @@ def coverage(dataset: Dataset) -> tuple[Box | None, tuple[float, float] | None]:
     if north is not None and east is not None:
         south, height = _range(north, "geospatialCoverage: northsouth")
         west, width = _range(east, "geospatialCoverage: eastwest")
-        box = parse_box(west, south, west + width, south + height, "geospatialCoverage")
+        east_end, north_end = round(west + width, 9), round(south + height, 9)
+        box = parse_box(west, south, east_end, north_end, "geospatialCoverage")
     if up is None or text_of(up, "units").lower() not in (
         "m",
         "metre",

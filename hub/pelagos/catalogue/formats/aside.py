@@ -23,10 +23,15 @@ class Reader:
     """
 
     def __init__(self, seconds: float = 60.0) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
         self._fresh = False
+
+    @property
+    def process(self) -> int | None:
+        """The number of its process; None if there is none now."""
+        return self._process.pid if self._process else None
 
     def __enter__(self) -> Reader:
         return self
@@ -59,10 +64,10 @@ class Reader:
 
     def _ask(self, kind: bytes, descriptor: int) -> Summary:
         channel = self._started()
-        deadline = time.monotonic() + self._seconds + (_START if self._fresh else 0)
+        deadline = time.monotonic() + self.seconds + (_START if self._fresh else 0)
         self._fresh = False
         try:
-            channel.settimeout(self._seconds)
+            channel.settimeout(self.seconds)
             socket.send_fds(channel, [kind], [descriptor])
             answer = json.loads(self._line(channel, deadline))
             if "unreadable" in answer:
@@ -72,7 +77,7 @@ class Reader:
             raise
         except TimeoutError as error:
             self.close()
-            raise UnreadableError(f"reading it took more than {self._seconds:g} s") from error
+            raise UnreadableError(f"reading it took more than {self.seconds:g} s") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             self.close()
             raise UnreadableError("the process that reads it died of it") from error

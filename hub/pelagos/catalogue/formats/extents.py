@@ -74,7 +74,8 @@ class Longitudes:
         # a box that does not cross the antimeridian is plainer
         if widest < 0 or around >= gaps[widest] - 1e-9:
             return _plain(least[0]), _plain(greatest[-1])
-        return _plain(least[widest + 1]), _plain(greatest[widest])
+        west, east = _plain(least[widest + 1]), _plain(greatest[widest])
+        return west, 180.0 if east == -180 else east  # up to the antimeridian, not across it
 
 
 def _plain(around: float) -> float:

@@ -21,9 +21,8 @@ from pelagos.catalogue.formats.calendars import moment, written
 from pelagos.catalogue.formats.extents import Longitudes, Span, between, depth_of_pressure
 from pelagos.catalogue.formats.netcdf_classic import check_length
 from pelagos.catalogue.formats.structure import Structure, Variable
-from pelagos.catalogue.formats.summary import Summary, UnreadableError
+from pelagos.catalogue.formats.summary import NETCDF, Summary, UnreadableError
 
-MEDIA_TYPE = "application/x-netcdf"  # no registered type; what servers and clients use
 _VARIABLES, _ATTRIBUTES, _TEXT = 5_000, 2_000, 100_000
 _BROKEN = (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError,
            MemoryError, OverflowError, UnicodeError)  # fmt: skip
@@ -153,7 +152,7 @@ def _summary(data: _Open) -> Summary:
     of = Variable("", structure.attributes)
     updated = attributes.updated(structure)
     return Summary(
-        MEDIA_TYPE,
+        NETCDF,
         title=attributes.title(structure),
         description=attributes.description(structure),
         licence=of.text("license", "licence", "rights")[:5_000],

@@ -19,11 +19,10 @@ import numpy as np
 from pelagos.catalogue.formats.attributes import one_line, sea_depth
 from pelagos.catalogue.formats.calendars import written
 from pelagos.catalogue.formats.extents import Longitudes, Span, depth_of_pressure
-from pelagos.catalogue.formats.summary import Summary, UnreadableError
+from pelagos.catalogue.formats.summary import ODV, Summary, UnreadableError
 from pelagos.catalogue.records import Parameter, Provider, RecordError
 from pelagos.catalogue.values import parse_moment
 
-MEDIA_TYPE = "text/plain"
 _LINE, _COMMENTS, _COLUMNS = 256 * 1024, 20_000, 2_000
 _FILE_LIMIT = 512 * 2**20  # bytes
 _WORDS = 200
@@ -132,7 +131,7 @@ def read_odv(path: str) -> Summary:
     depth, notes = _depth(found, table, box)
     cruises = tuple(found.cruises)
     return Summary(
-        MEDIA_TYPE,
+        ODV,
         title=one_line(", ".join(cruises[:3])),
         description=_description(comments),
         providers=tuple(
@@ -221,9 +220,8 @@ def _rows(lines: Iterator[tuple[int, str]], table: _Table) -> _Found:
         if not line.strip() or line.startswith("//"):
             continue
         cells = [cell.strip() for cell in line.split("\t")]
-        if len(cells) < len(table.names) and any(cells[len(table.names) :]):
-            raise UnreadableError(f"line {number}: {len(cells)} columns, not {len(table.names)}")
-        if len(cells) < len(table.names) - 1:  # ODV leaves out a last empty cell
+        # ODV leaves out a last empty cell
+        if any(cells[len(table.names) :]) or len(cells) < len(table.names) - 1:
             raise UnreadableError(f"line {number}: {len(cells)} columns, not {len(table.names)}")
         if found.rows == 0 and not cells[table.at["cruise"]] and not cells[table.at["station"]]:
             raise UnreadableError(f"line {number}: the first row has no station")

@@ -14,7 +14,7 @@ from typing import Any
 from pelagos.catalogue.formats import attributes, coordinates
 from pelagos.catalogue.formats.calendars import moment, written
 from pelagos.catalogue.formats.structure import Structure, Variable
-from pelagos.catalogue.formats.summary import Summary, UnreadableError
+from pelagos.catalogue.formats.summary import NETCDF, Summary, UnreadableError
 from pelagos.catalogue.records import RecordError
 from pelagos.catalogue.values import parse_box
 
@@ -134,7 +134,7 @@ def read_opendap(das: str, dds: str) -> Summary:
         start, end = _times(clock, notes)
     used = {one.name for one in (*(place or ()), clock, vertical, pressure) if one}
     return Summary(
-        "application/x-netcdf",
+        NETCDF,
         title=attributes.title(structure),
         description=attributes.description(structure),
         licence=of.text("license", "licence", "rights")[:5_000],

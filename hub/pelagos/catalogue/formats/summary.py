@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from pelagos.catalogue.records import Parameter, Provider
+
+NETCDF = "application/x-netcdf"  # no registered type; what servers and clients use
+ODV = "text/plain"
 
 
 class UnreadableError(ValueError):
@@ -45,8 +49,9 @@ class Summary:
 
 
 def to_json(summary: Summary) -> dict[str, Any]:
-    """Plain data."""
-    return dataclasses.asdict(summary)
+    """Plain data, as JSON has it."""
+    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(summary)))
+    return plain
 
 
 def from_json(data: dict[str, Any]) -> Summary:

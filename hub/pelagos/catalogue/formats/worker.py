@@ -11,17 +11,24 @@ import json
 import os
 import resource
 import socket
+import time
 import warnings
 
 from pelagos.catalogue.formats.summary import Summary, UnreadableError, to_json
 
 MEMORY = 2 * 2**30  # bytes of address space
+CPU = 120  # seconds of one file: also when nobody is left to end this process
 
 
 def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def _limit_next() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + CPU, most))
 
 
 def read(kind: bytes, path: str) -> Summary:
@@ -59,6 +66,7 @@ def main() -> None:
             kind, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
             if not kind or not descriptors:
                 return
+            _limit_next()
             try:
                 channel.sendall(_answer(kind, descriptors[0]))
             finally:
