@@ -70,7 +70,7 @@ class Row:
     def __str__(self) -> str:
         return (
             f"{self.what:32} {self.granules:9,} granules {self.rate:8,.0f}/s  {self.seconds:6.1f} s"
-            f" ({self.cpu:.1f} s on a processor)  {self.megabytes:4.0f} MB  {self.rejected} rejected"
+            f" ({self.cpu:.1f} s of processor)  {self.megabytes:4.0f} MB  {self.rejected} rejected"
         )
 
 
