@@ -178,6 +178,10 @@ def _question(live: Mapping[str, Any], criteria: Criteria, part: Slice) -> Quest
         if not {"free-text", "advanced-free-text"} & set(extensions):
             raise QueryError("q: the granules of this collection can't be searched by words")
         fields["q"] = criteria.text  # our grammar is the extension's, of its advanced class
+    if criteria.geometry:
+        fields["intersects"] = criteria.geometry
+    if criteria.ids:
+        fields["ids"] = ",".join(criteria.ids)
     filters = _filters(criteria)
     if filters:
         if "query" not in extensions:
@@ -222,7 +226,7 @@ def _body(fields: Mapping[str, Any], advanced: bool) -> dict[str, Any]:
     body["limit"] = int(fields["limit"])
     for name in ("collections", "ids"):
         if name in body:
-            body[name] = [body[name]]
+            body[name] = body[name].split(",")
     if "bbox" in body:
         body["bbox"] = [float(side) for side in body["bbox"].split(",")]
     if "q" in body and not advanced:  # a list of what a comma divides in an address
@@ -241,4 +245,5 @@ def _text(moment: datetime | None) -> str:
 
 def _digest(collection: str, criteria: Criteria) -> str:
     asked = [collection, criteria.text, criteria.box, criteria.start, criteria.end, criteria.facets]
+    asked += [criteria.geometry, criteria.ids]
     return hashlib.sha256(repr(asked).encode()).hexdigest()[:16]

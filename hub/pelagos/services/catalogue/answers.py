@@ -23,18 +23,22 @@ from pelagos.catalogue.query import (
 from pelagos.services.catalogue import fields
 from pelagos.services.catalogue.access import View, Views
 from pelagos.services.catalogue.links import GEOJSON, JSON, Document, Links, link
+from pelagos.services.catalogue.live import Live
 from pelagos.services.catalogue.readers import Readers
 from pelagos.services.catalogue.search import Wanted
 from pelagos.services.web import caller
 
 _FIRST, _REST = "first", "rest"
+# what all items of a collection have in common: a live source need not be asked for it
+_OF_COLLECTIONS = {Facet.INFRASTRUCTURE, Facet.LICENCE, Facet.PARAMETER}
 
 
 class Answers:
     """Answers for whoever a request's guard let in. `prefix` has no final slash."""
 
-    def __init__(self, readers: Readers, views: Views, prefix: str) -> None:
-        self._readers, self._views, self._prefix = readers, views, prefix
+    def __init__(self, readers: Readers, views: Views, live: Live, prefix: str) -> None:
+        self._readers, self._views, self._live = readers, views, live
+        self._prefix = prefix
 
     def links(self, request: Request) -> Links:
         """Links as this caller reaches us."""
@@ -70,22 +74,31 @@ class Answers:
             if criteria.collections not in ((), (collection,)):
                 raise QueryError(f"collections: here it can only be {collection[:200]!r}.")
             criteria = replace(criteria, collections=(collection,))
+        if live := self._live.only(criteria.collections):
+            page = await self._live_items(live, criteria, wanted.part)
+            return _json(_features(page, links, wanted), GEOJSON)
 
         def question(reader: Reader) -> bytes:
             if collection:
                 _found(reader.collection(collection, view.scope), "collection", collection)
-            page = reader.granules(criteria, wanted.part)
-            documents = _shaped(page, wanted, links.item, fields.ITEM)
-            return orjson.dumps(
-                {
-                    "type": "FeatureCollection",
-                    "features": documents,
-                    "links": _links(links, page, wanted, GEOJSON),
-                    **_counts(page),
-                }
-            )
+            return _features(reader.granules(criteria, wanted.part), links, wanted)
 
         return _json(await self._readers.ask(question), GEOJSON)
+
+    async def _live_items(self, collection: str, criteria: Criteria, part: Slice) -> Page:
+        """Items of a live collection, if it is what the facets ask for."""
+
+        def question(reader: Reader) -> tuple[Document, bool]:
+            found = reader.collection(collection, criteria.scope)
+            facets = {one: criteria.facets[one] for one in _OF_COLLECTIONS & set(criteria.facets)}
+            meant = Criteria(collections=(collection,), facets=facets, scope=criteria.scope)
+            fits = not facets or reader.collections(meant, Slice(limit=1)).total > 0
+            return _found(found, "collection", collection), fits
+
+        document, fits = await self._readers.ask(question)
+        if not fits:
+            return Page([], 0, more=False)
+        return await self._live.granules(document, criteria, part)
 
     async def collection(self, request: Request, identifier: str) -> Response:
         """One collection. Raises HTTPException if the caller sees none of that id."""
@@ -102,6 +115,10 @@ class Answers:
         """One item. Raises HTTPException if the caller sees none of that id."""
         links = self.links(request)
         view = await self._views.of(caller(request))
+        if self._live.only((collection,)):
+            above = await self._readers.ask(lambda one: one.collection(collection, view.scope))
+            item = await self._live.granule(_found(above, "collection", collection), identifier)
+            return _json(orjson.dumps(links.item(_found(item, "item", identifier))), GEOJSON)
 
         def question(reader: Reader) -> bytes:
             found = reader.granule(collection, identifier, view.scope)
@@ -133,6 +150,18 @@ class Answers:
             )
 
         return _json(await self._readers.ask(question))
+
+
+def _features(page: Page, links: Links, wanted: Wanted) -> bytes:
+    documents = _shaped(page, wanted, links.item, fields.ITEM)
+    return orjson.dumps(
+        {
+            "type": "FeatureCollection",
+            "features": documents,
+            "links": _links(links, page, wanted, GEOJSON),
+            **_counts(page),
+        }
+    )
 
 
 def _collections(reader: Reader, criteria: Criteria, wanted: Wanted, view: View) -> Page:

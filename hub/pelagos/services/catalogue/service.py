@@ -21,11 +21,13 @@ from starlette.middleware.cors import CORSMiddleware
 from pelagos.catalogue.index import IndexError_, Reader
 from pelagos.catalogue.query import QueryError
 from pelagos.deployment import CATALOGUE_PATH, Deployment
+from pelagos.errors import SourceError
 from pelagos.services.application import Answer, Pages, make_application
 from pelagos.services.catalogue.access import Views
 from pelagos.services.catalogue.answers import Answers
 from pelagos.services.catalogue.api import DESCRIPTION, add_stac_api
 from pelagos.services.catalogue.files import file_routes
+from pelagos.services.catalogue.live import Live
 from pelagos.services.catalogue.readers import Readers
 from pelagos.services.identity import Hub
 from pelagos.services.web import Guard, caller
@@ -80,7 +82,8 @@ def app_for(
     pages = Pages(Path(__file__).parent, settings.site, CATALOGUE_PATH)
     readers = Readers(index, threads, seconds)
     views = Views(settings, lambda: readers.ask(Reader.collection_ids))
-    answers = Answers(readers, views, CATALOGUE_PATH)
+    live = Live(settings, key)
+    answers = Answers(readers, views, live, CATALOGUE_PATH)
     reader = Depends(guard.reader(settings.catalogue.anonymous))
 
     @contextlib.asynccontextmanager
@@ -90,6 +93,7 @@ def app_for(
             yield
         finally:
             readers.close()
+            live.close()
             await hub.close()
 
     answer = _answer(pages)
@@ -169,6 +173,10 @@ def _add_errors(app: FastAPI, answer: Answer) -> None:
     @app.exception_handler(QueryError)
     async def asked(request: Request, error: QueryError) -> Response:
         return answer(request, 400, str(error))
+
+    @app.exception_handler(SourceError)
+    async def remote(request: Request, error: SourceError) -> Response:
+        return answer(request, 502, f"The source does not answer as it should: {error.sentence}")
 
     @app.exception_handler(IndexError_)
     async def unreadable(request: Request, error: IndexError_) -> Response:
