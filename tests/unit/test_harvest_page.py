@@ -32,7 +32,6 @@ from pelagos.ops.checking import Failed, Run
 from pelagos.ops.findings import Finding, Level, Patient
 from pelagos.ops.look_catalogue import LOOKS
 from pelagos.services.catalogue.service import make_app
-from pelagos.services.catalogue.sources_routes import sources_routers
 from pelagos.settings import BackendKind, Settings
 from pelagos.settings.sources import CatalogueSettings
 from prometheus_client.parser import text_string_to_metric_families
@@ -213,10 +212,9 @@ async def test_damaged_records_name_no_file_to_a_person(
 
 
 async def test_the_pages_stand_beside_the_stac_api(deployment: Deployment) -> None:
-    sources, folder = deployment.settings.catalogue.sources, deployment.state.catalogue
-    with Writer(folder / INDEX_FILE):  # which the service reads
+    with Writer(deployment.state.catalogue / INDEX_FILE):  # which the service reads
         pass
-    app = make_app(deployment, lambda pages, guard: sources_routers(pages, guard, sources, folder))
+    app = make_app(deployment)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(

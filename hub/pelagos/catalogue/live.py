@@ -244,6 +244,6 @@ def _text(moment: datetime | None) -> str:
 
 
 def _digest(collection: str, criteria: Criteria) -> str:
-    asked = [collection, criteria.text, criteria.box, criteria.start, criteria.end, criteria.facets]
-    asked += [criteria.geometry, criteria.ids]
+    where_and_when = (criteria.box, criteria.geometry, criteria.start, criteria.end)
+    asked = (collection, criteria.text, where_and_when, criteria.facets, criteria.ids)
     return hashlib.sha256(repr(asked).encode()).hexdigest()[:16]

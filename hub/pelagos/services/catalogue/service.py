@@ -6,21 +6,28 @@ address, where people's servers reach it too.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from pelagos import accounts
+from pelagos.catalogue.harvest import INDEX_FILE, RUNS_FILE
+from pelagos.catalogue.harvest.metrics import metrics
 from pelagos.catalogue.index import IndexError_, Reader
 from pelagos.catalogue.query import QueryError
-from pelagos.deployment import CATALOGUE_PATH, Deployment
+from pelagos.deployment import CATALOGUE_PATH, Deployment, default_state
 from pelagos.errors import SourceError
 from pelagos.services.application import Answer, Pages, make_application
 from pelagos.services.catalogue.access import Views
@@ -29,39 +36,30 @@ from pelagos.services.catalogue.api import DESCRIPTION, add_stac_api
 from pelagos.services.catalogue.files import file_routes
 from pelagos.services.catalogue.live import Live
 from pelagos.services.catalogue.readers import Readers
+from pelagos.services.catalogue.sources_routes import sources_routers
 from pelagos.services.identity import Hub
+from pelagos.services.own_folder import prepare_folder
+from pelagos.services.serving import prepare_process, serve
 from pelagos.services.web import Guard, caller
 from pelagos.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 NAME = CATALOGUE_PATH.rpartition("/")[2]
-INDEX = "index.sqlite"
 BODY_BYTES = 256 * 1024  # of a search: an area with some thousand points
-THREADS = 4
+PROCESSES = 4  # at most
+THREADS = 4  # of each
 SECONDS = 10.0  # that one search may take
 
 
-Routers = Callable[[Pages, Guard], Iterable[APIRouter]]
-
-
-def no_routers(pages: Pages, guard: Guard) -> Iterable[APIRouter]:
-    """No further pages."""
-    return ()
-
-
-def make_app(deployment: Deployment, routers: Routers = no_routers) -> FastAPI:
-    """The service's application. Reads the secret that it needs.
-
-    `routers` makes further pages of the service, with guards of their own.
-    """
+def make_app(deployment: Deployment) -> FastAPI:
+    """The service's application. Reads the secret that it needs."""
     token = deployment.state.secret(NAME)
     return app_for(
-        deployment.state.catalogue / INDEX,
+        deployment.state.catalogue / INDEX_FILE,
         deployment.settings,
         Hub(deployment.hub_api, NAME, token),
         token,
-        routers,
     )
 
 
@@ -70,7 +68,6 @@ def app_for(
     settings: Settings,
     hub: Hub,
     key: str,
-    routers: Routers = no_routers,
     threads: int = THREADS,
     seconds: float = SECONDS,
 ) -> FastAPI:
@@ -112,7 +109,8 @@ def app_for(
         _page_routes(pages, page, reader),
         file_routes(settings, readers, views, [reader]),
         _open_routes(),
-        *routers(pages, guard),
+        *sources_routers(pages, guard, settings.catalogue.sources, index.parent),
+        _metric_routes(guard, settings, index.parent / RUNS_FILE),
         guard.router,
     ):
         app.include_router(router, prefix=CATALOGUE_PATH, include_in_schema=False)
@@ -140,6 +138,18 @@ def _page_routes(pages: Pages, page: Callable[[Request], Response], reader: Any)
     @router.get("/static/{name}")
     def static(name: str) -> Response:
         return pages.static(name)
+
+    return router
+
+
+def _metric_routes(guard: Guard, settings: Settings, runs: Path) -> APIRouter:
+    """What Prometheus reads."""
+    router = APIRouter(dependencies=[Depends(guard.measurer)])
+
+    @router.get("/metrics")
+    async def show() -> Response:
+        text = await asyncio.to_thread(metrics, runs, settings.catalogue.sources, time.time())
+        return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router
 
@@ -188,3 +198,16 @@ def _add_errors(app: FastAPI, answer: Answer) -> None:
         )  # fmt: skip
         response.headers["Retry-After"] = "60"
         return response
+
+
+def main() -> None:
+    """Serve the VRE whose state folder stands in PELAGOS_STATE."""
+    prepare_process()
+    deployment = Deployment.load(default_state())
+    prepare_folder(deployment.state.catalogue, as_account=deployment.facts.as_account)
+    app = make_app(deployment)
+    if deployment.facts.as_account:
+        accounts.become()
+    # one interpreter runs one thread's Python at a time: searches use the cores by processes
+    processes = min(os.cpu_count() or 1, PROCESSES)
+    sys.exit(serve(app, deployment.facts.hub_address, deployment.facts.catalogue_port, processes))
