@@ -8,6 +8,7 @@ looked at one by one: their words are unpacked and compared here.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
@@ -33,6 +34,8 @@ def settle(connection: sqlite3.Connection, found: Plan) -> Plan:
         # a word that collections have too is not rare
         if not found.inherited.get(leaf) and _is_rare(connection, found, leaf):
             return replace(found, first=fts_string(leaf))
+    if not all(word.isascii() for word in _words(found.text)):
+        return found  # FTS5 knows how to fold what is not ASCII
     others = replace(found, text=None, text_match=None)
     listed = {}
     for phase in found.phases:
@@ -49,6 +52,14 @@ def _needed(text: Expression) -> list[Words]:
     if isinstance(text, Every):
         return [leaf for part in text.parts for leaf in _needed(part)]
     return []
+
+
+def _words(text: Expression) -> Iterator[str]:
+    if isinstance(text, Words):
+        yield from text.words
+        return
+    for part in (*text.parts, *(text.without if isinstance(text, Every) else ())):
+        yield from _words(part)
 
 
 def _is_rare(connection: sqlite3.Connection, found: Plan, leaf: Words) -> bool:
@@ -69,7 +80,7 @@ def _with_words(connection: sqlite3.Connection, found: Plan, rids: list[int]) ->
     unpack, kept = Unpacker(connection), list[int]()
     for rid, collection, packed in rows.fetchall():
         text = unpack.text(collection, packed).replace(PRIVATE, _BREAK)
-        if not text.isascii():  # FTS5 knows how to fold what is not
+        if not text.isascii():
             holds = _fts_holds(connection, found, rid)
         else:
             words = f" {' '.join(text.lower().translate(_SEPARATORS).split())} "

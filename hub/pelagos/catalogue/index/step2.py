@@ -40,7 +40,7 @@ def search(connection: sqlite3.Connection, known: Corpus, criteria: Criteria, pa
         count = len(first)
         page = [(rid, (rid,)) for rid in first[: part.limit + 1]]
     else:
-        count = _count(connection, known, settled)
+        count = _count(connection, settled)
         of = found if order.field == "collection" else settled
         page = list(islice(_after(connection, known, of, order, place), part.limit + 1))
     further, page = len(page) > part.limit, page[: part.limit]
@@ -84,9 +84,10 @@ def _order(order: tuple[Order, ...]) -> Order:
     return first
 
 
-def _count(connection: sqlite3.Connection, known: Corpus, found: Plan) -> int:
+def _count(connection: sqlite3.Connection, found: Plan) -> int:
     if found.whole and found.phases == [EVERYTHING]:
-        return min(known.granules, TOTAL_LIMIT + 1)
+        (count,) = connection.execute("SELECT sum(granules) FROM collection").fetchone()
+        return min(int(count), TOTAL_LIMIT + 1)
     return sum(1 for _ in islice(matches(connection, found), TOTAL_LIMIT + 1))
 
 
