@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -12,7 +13,8 @@ from pelagos.catalogue.index.keys import SHIFT, TIMED, Phase
 from pelagos.catalogue.index.packing import Unpacker
 from pelagos.catalogue.index.plan import Plan, long_terms
 
-_CHUNK = 1_000
+_CHUNK = 250
+_FIRST = itemgetter(0)
 _FIRST_WIDTH = 30 * 86_400_000 << SHIFT  # of keys that are read together; a month
 
 
@@ -80,8 +82,8 @@ def _in_phase(connection: sqlite3.Connection, found: Plan, phase: Phase) -> Iter
     )
     try:
         if found.shape is None:
-            for (rid,) in cursor:
-                yield rid
+            while rows := cursor.fetchmany(_CHUNK):
+                yield from map(_FIRST, rows)
         else:
             yield from _shaped(connection, found, cursor)
     finally:

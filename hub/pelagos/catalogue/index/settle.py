@@ -34,8 +34,9 @@ def settle(connection: sqlite3.Connection, found: Plan) -> Plan:
         # a word that collections have too is not rare
         if not found.inherited.get(leaf) and _is_rare(connection, found, leaf):
             return replace(found, first=fts_string(leaf))
-    if not all(word.isascii() for word in _words(found.text)):
-        return found  # FTS5 knows how to fold what is not ASCII
+    if found.match is None or not all(word.isascii() for word in _words(found.text)):
+        # words alone are quick; FTS5 knows how to fold what is not ASCII
+        return found
     others = replace(found, text=None, text_match=None)
     listed = {}
     for phase in found.phases:
@@ -72,12 +73,42 @@ def _is_rare(connection: sqlite3.Connection, found: Plan, leaf: Words) -> bool:
 
 
 def _with_words(connection: sqlite3.Connection, found: Plan, rids: list[int]) -> list[int]:
+    """Those of the keys that the text finds."""
+    rows = connection.execute(
+        "SELECT p.rid, p.collection FROM json_each(?) j CROSS JOIN place p ON p.rid = j.value",
+        (orjson.dumps(rids).decode(),),
+    ).fetchall()
+    # some collections settle it for all their granules
+    settled = {
+        collection: _by_collection(found, found.text, collection)
+        for collection in {collection for _, collection in rows}
+        if found.text is not None
+    }
+    open_ones = [rid for rid, collection in rows if settled[collection] is None]
+    kept = set(_unpacked(connection, found, open_ones)) if open_ones else set()
+    return [rid for rid, collection in rows if settled[collection] or rid in kept]
+
+
+def _by_collection(found: Plan, text: Expression, collection: int) -> bool | None:
+    """Whether all granules of a collection are found, or none; None: it depends on them."""
+    if isinstance(text, Words):
+        return True if collection in found.inherited.get(text, ()) else None
+    answers = [_by_collection(found, part, collection) for part in text.parts]
+    if isinstance(text, Any_):
+        return True if True in answers else None
+    without = [_by_collection(found, part, collection) for part in text.without]
+    if True in without:
+        return False
+    return True if all(answers) and not without else None
+
+
+def _unpacked(connection: sqlite3.Connection, found: Plan, rids: list[int]) -> Iterator[int]:
     rows = connection.execute(
         "SELECT g.rid, p.collection, g.packed FROM json_each(?) j "
         "CROSS JOIN granule g ON g.rid = j.value CROSS JOIN place p ON p.rid = g.rid",
         (orjson.dumps(rids).decode(),),
     )
-    unpack, kept = Unpacker(connection), list[int]()
+    unpack = Unpacker(connection)
     for rid, collection, packed in rows.fetchall():
         text = unpack.text(collection, packed).replace(PRIVATE, _BREAK)
         if not text.isascii():
@@ -86,8 +117,7 @@ def _with_words(connection: sqlite3.Connection, found: Plan, rids: list[int]) ->
             words = f" {' '.join(text.lower().translate(_SEPARATORS).split())} "
             holds = found.text is not None and _holds(found, found.text, collection, words)
         if holds:
-            kept.append(rid)
-    return kept
+            yield rid
 
 
 def _fts_holds(connection: sqlite3.Connection, found: Plan, rid: int) -> bool:
