@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from pelagos.catalogue.index import tokens
@@ -16,6 +16,7 @@ from pelagos.catalogue.index.settle import settle
 from pelagos.catalogue.query import TOTAL_LIMIT, Criteria, Order, Page, QueryError, Slice
 
 _CHUNK = 1_000
+SORTED = 10_000  # granules whose identifiers are read from their documents
 _FIELDS = {
     "datetime": "datetime",
     "properties.datetime": "datetime",
@@ -140,18 +141,35 @@ def _by_id(
     descending: bool,
     key: tokens.Key | None,
 ) -> Iterator[tuple[int, tokens.Key]]:
-    """By identifier, then by collection: walks along the entries of each collection.
+    """By identifier, then by collection.
 
-    All keys that match are held meanwhile.
+    Few are sorted; of many, all keys are held while the entries of the collections are gone along.
     """
     wanted = None if found.whole else set(matches(connection, found))
-    walks = [
-        _entries(connection, number, known.names[number], descending, key)
-        for number in found.collections
-    ]
+    walks: list[Iterable[tuple[str, str, int]]]
+    if wanted is not None and len(wanted) <= SORTED:
+        walks = [_sorted(connection, wanted, descending, key)]
+    else:
+        walks = [
+            _entries(connection, number, known.names[number], descending, key)
+            for number in found.collections
+        ]
     for identifier, name, rid in heapq.merge(*walks, reverse=descending):
         if wanted is None or rid in wanted:
             yield rid, (identifier, name)
+
+
+def _sorted(
+    connection: sqlite3.Connection, rids: set[int], descending: bool, key: tokens.Key | None
+) -> list[tuple[str, str, int]]:
+    documents = documents_of(connection, sorted(rids))
+    found = [
+        (document["id"], document["collection"], rid)
+        for document, rid in zip(documents, sorted(rids), strict=True)
+    ]
+    if key is not None:
+        found = [one for one in found if (one[:2] < key if descending else one[:2] > key)]
+    return sorted(found, reverse=descending)
 
 
 def _entries(
