@@ -35,6 +35,17 @@ def managers_group_of(virtual_lab: VirtualLab) -> str:
     return f"{virtual_lab.name}:managers"
 
 
+def named_groups(settings: Settings, name: str) -> set[str]:
+    """The groups that the settings themselves grant to a person of this name."""
+    found = set()
+    for lab in settings.virtual_labs:
+        if name in lab.members:
+            found.add(group_of(lab))
+        if name in lab.managers:
+            found.add(managers_group_of(lab))
+    return found
+
+
 def virtual_labs_of(settings: Settings, groups: Collection[str]) -> list[VirtualLab]:
     """The virtual labs that a person in these JupyterHub `groups` may use, default first."""
     return [

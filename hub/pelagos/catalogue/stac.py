@@ -75,7 +75,7 @@ def granule_document(source: str, collection: str, record: GranuleRecord) -> dic
     document: dict[str, Any] = {
         "type": "Feature",
         "stac_version": VERSION,
-        "stac_extensions": _extensions(False, record.assets),
+        "stac_extensions": _extensions(_cites(record), record.assets),
         "id": identify(record.id),
         "collection": collection,
         "geometry": record.geometry or (geometry_of(box) if box else None),
@@ -86,6 +86,10 @@ def granule_document(source: str, collection: str, record: GranuleRecord) -> dic
     if box:
         document["bbox"] = [box.west, box.south, box.east, box.north]
     return document
+
+
+def _cites(record: GranuleRecord) -> bool:
+    return any(key.startswith("sci:") for key in record.properties)
 
 
 def _properties(source: str, record: GranuleRecord) -> dict[str, Any]:

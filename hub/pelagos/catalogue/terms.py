@@ -34,7 +34,8 @@ _TERMS = (
         ("sea_water_temperature", "sea_water_potential_temperature", "sea_surface_temperature",
          "sea_water_conservative_temperature", "sea_surface_foundation_temperature"),
         ("temperature", "water temperature", "sea temperature", "temperature of the water column",
-         "temperature of the water body", "subsurface temperature", "temp"),
+         "temperature of the water body", "subsurface temperature", "sea surface temperature",
+         "sst", "temp"),
     ),
     Term(
         "salinity",

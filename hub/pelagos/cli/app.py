@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from pelagos.cli import backup, bench, build, check, doctor, down, restore, status, test, up
+from pelagos.cli import (
+    backup,
+    bench,
+    build,
+    check,
+    doctor,
+    down,
+    harvest,
+    restore,
+    status,
+    test,
+    up,
+)
 from pelagos.cli.console import told
 
 app = typer.Typer(
@@ -21,6 +33,7 @@ for _command in (
     check.check,
     doctor.doctor,
     build.build,
+    harvest.harvest,
     backup.backup,
     restore.restore,
     test.test,

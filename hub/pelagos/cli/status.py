@@ -42,6 +42,8 @@ def status(state: StateOption = None, json: JsonOption = False) -> None:
             out.print("no servers")
         if found.storage:
             _print_storage(found.storage)
+        if found.catalogue:
+            out.print(found.catalogue.line)
         if found.orphans:
             out.print(f"{len(found.orphans)} servers unknown to the hub were stopped: see doctor")
     if not found.hub:

@@ -9,6 +9,7 @@ from typing import Any
 from pelagos.deployment import Deployment, State
 from pelagos.errors import PelagosError
 from pelagos.ops import supervise
+from pelagos.ops.catalogue import CatalogueStatus, catalogue_status
 from pelagos.ops.hubapi import HubApi
 from pelagos.ops.storage import StorageStatus, storage_status
 from pelagos.services.reconciler import Report, read_reports
@@ -42,6 +43,7 @@ class Status:
     servers: list[Server] = field(default_factory=list)
     orphans: list[Report] = field(default_factory=list)
     storage: StorageStatus | None = None
+    catalogue: CatalogueStatus | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -68,6 +70,9 @@ def status(state: State) -> Status:
     if processes and facts.backend is BackendKind.DOCKER:
         with suppress(PelagosError):  # shown as storage that nobody knows of
             storage = storage_status(deployment)
+    catalogue = None
+    with suppress(PelagosError):  # doctor says why
+        catalogue = catalogue_status(deployment)
     return Status(
         running=bool(processes),
         url=facts.url,
@@ -79,6 +84,7 @@ def status(state: State) -> Status:
         servers=servers,
         orphans=read_reports(deployment),
         storage=storage,
+        catalogue=catalogue,
     )
 
 

@@ -136,17 +136,21 @@ def programs(deployment: Deployment) -> list[Program]:
     )
     culler = Program("culler", [*module, "pelagos.services.culler"], 40, own)
     # before the hub, which looks for its services once, at its start
-    storage = [Program("workspace", [*module, "pelagos.services.workspace"], 25, own)]
+    services = [
+        Program("workspace", [*module, "pelagos.services.workspace"], 25, own),
+        Program("catalogue", [*module, "pelagos.services.catalogue"], 25, own),
+    ]
     if deployment.settings.storage.workspace.kind is WorkspaceKind.EMBEDDED:
         # uploads under way get time to end
         dav = Program("dav", [*module, "pelagos.services.dav"], 15, own, stop_seconds=30)
-        storage.insert(0, dav)
+        services.insert(0, dav)
     sweeper = Program("sweeper", [*module, "pelagos.node.sweeper"], 40, own)
+    harvester = Program("harvester", [*module, "pelagos.services.harvester"], 40, own)
     if facts.backend is not BackendKind.DOCKER:
-        return [*storage, proxy, hub, culler, sweeper]
+        return [*services, proxy, hub, culler, sweeper, harvester]
     agent = Program("agent", [*module, "pelagos.node.agent"], 10, own)
     reconciler = Program("reconciler", [*module, "pelagos.services.reconciler"], 40, own)
-    return [agent, *storage, proxy, hub, culler, sweeper, reconciler]
+    return [agent, *services, proxy, hub, culler, sweeper, harvester, reconciler]
 
 
 def _section(program: Program, logs: Path) -> str:

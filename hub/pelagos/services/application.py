@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pelagos.errors import AwayError, PelagosError
 from pelagos.hubconfig.form import TEMPLATES
@@ -20,7 +21,7 @@ from pelagos.settings.models import Site
 
 logger = logging.getLogger(__name__)
 
-_BODY_BYTES = 64 * 1024
+BODY_BYTES = 64 * 1024
 _HERE = Path(__file__).parent
 HEADERS = {
     "Content-Security-Policy": (
@@ -35,16 +36,23 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_FIXED = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+_FIXED_NAMES = {name for name, _ in _FIXED}
 _WENT_WRONG = "Something went wrong here. An administrator finds it in the log; try again."
 _STATIC_TYPES = {".css": "text/css", ".js": "text/javascript"}
+
+
+# what a request that went wrong gets: its status, and a sentence for a person
+Answer = Callable[[Request, int, str], Response]
 
 
 class Pages:
     """Templates of a service over those that all share; everything is escaped."""
 
     def __init__(self, folder: Path, site: Site, prefix: str) -> None:
-        """`folder` holds the service's own `templates` and `static`."""
-        self._static = [folder / "static", _HERE / "static"]
+        """`folder` holds the service's own `templates`, and `static` if it has any."""
+        folders = (folder / "static", _HERE / "static")
+        self._static = [one for one in folders if one.is_dir()]
         self._environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader([folder / "templates", _HERE / "templates", TEMPLATES]),
             autoescape=True,
@@ -78,11 +86,14 @@ def make_application(
     pages: Pages,
     programs: tuple[str, ...],
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+    answer: Answer | None = None,
+    body_bytes: int = BODY_BYTES,
 ) -> FastAPI:
     """An application without routes; `lifespan` closes what they use.
 
-    Errors are pages; below the paths `programs` they are JSON: `{"reason": sentence}`. Paths of
-    FastAPI's own documentation are off, since nothing guards them.
+    Errors are pages; below the paths `programs` they are JSON: `{"reason": sentence}`. A service
+    whose errors look otherwise gives its own `answer`. Bodies longer than `body_bytes` are
+    refused. Paths of FastAPI's own documentation are off, since nothing guards them.
     """
 
     app = FastAPI(
@@ -94,21 +105,19 @@ def make_application(
         redirect_slashes=False,
     )
 
-    def answer(request: Request, status: int, sentence: str) -> Response:
+    def usual(request: Request, status: int, sentence: str) -> Response:
         if request.url.path.startswith(programs):
             return JSONResponse({"reason": sentence}, status)
         return pages.render("error.html", {"sentence": sentence}, status)
 
-    _add_errors(app, answer)
-    _add_headers(app, answer)
+    answer = answer or usual
+    add_errors(app, answer)
+    app.add_middleware(_EveryAnswer, answer=answer, body_bytes=body_bytes)
     return app
 
 
-_Answer = Callable[[Request, int, str], Response]
-
-
-def _add_errors(app: FastAPI, answer: _Answer) -> None:
-    """What goes wrong, as answers."""
+def add_errors(app: FastAPI, answer: Answer) -> None:
+    """What goes wrong, as answers; again where a library set its own meanwhile."""
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
@@ -144,23 +153,49 @@ def _add_errors(app: FastAPI, answer: _Answer) -> None:
         return answer(request, 500, _WENT_WRONG)
 
 
-def _add_headers(app: FastAPI, answer: _Answer) -> None:
-    """What every answer carries; requests that are too long are not read."""
+class _EveryAnswer:
+    """What every answer carries; requests that are too long are not read.
 
-    @app.middleware("http")
-    async def every_answer(
-        request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        length = request.headers.get("content-length", "0")
-        if "transfer-encoding" in request.headers or not length.isdecimal():
-            response = answer(request, 411, "The request must say how long it is.")
-        elif int(length) > _BODY_BYTES:
-            response = answer(request, 413, "The request is too long.")
-        else:
-            try:
-                response = await call_next(request)
-            except Exception:  # whatever it is: a person gets a sentence, the log the rest
-                logger.exception("%s %s failed", request.method, request.url.path)
-                response = answer(request, 500, _WENT_WRONG)
-        response.headers.update(HEADERS)
-        return response
+    Plain ASGI: BaseHTTPMiddleware starts a task and a stream for each request.
+    """
+
+    def __init__(self, app: ASGIApp, answer: Answer, body_bytes: int) -> None:
+        self._app, self._answer, self._body_bytes = app, answer, body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def with_headers(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                own = (pair for pair in message["headers"] if pair[0] not in _FIXED_NAMES)
+                message["headers"] = [*own, *_FIXED]
+            await send(message)
+
+        try:
+            await (self._refusal(scope) or self._app)(scope, receive, with_headers)
+        except Exception:  # whatever it is: a person gets a sentence, the log the rest
+            request = Request(scope)
+            logger.exception("%s %s failed", request.method, request.url.path)
+            if begun:
+                raise  # too late for another answer
+            await self._answer(request, 500, _WENT_WRONG)(scope, receive, with_headers)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        """The answer to a request whose body is not read; None for others."""
+        length = b"0"
+        for name, value in scope["headers"]:
+            if name == b"transfer-encoding":
+                length = b""
+                break
+            if name == b"content-length":
+                length = value
+        if not length.isdigit():
+            return self._answer(Request(scope), 411, "The request must say how long it is.")
+        if len(length) > 18 or int(length) > self._body_bytes:
+            return self._answer(Request(scope), 413, "The request is too long.")
+        return None

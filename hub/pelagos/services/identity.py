@@ -22,12 +22,20 @@ _TIMEOUT = httpx.Timeout(10, connect=3)
 
 @dataclass(frozen=True)
 class Caller:
-    """A person or a service, with what the presented token allows."""
+    """A person or a service, with what the presented token allows.
+
+    `groups` are the person's JupyterHub groups: the hub tells them to every token of theirs.
+    """
 
     name: str
     is_person: bool
     admin: bool
     scopes: frozenset[str]
+    groups: frozenset[str] = frozenset()
+
+
+# who reads without a sign-in, where a service allows that
+ANYBODY = Caller("", is_person=False, admin=False, scopes=frozenset())
 
 
 class Hub:
@@ -106,6 +114,7 @@ def _caller(model: dict[str, Any]) -> Caller:
         is_person=model.get("kind") == "user",
         admin=bool(model.get("admin")),
         scopes=frozenset(model.get("scopes") or ()),
+        groups=frozenset(model.get("groups") or ()),
     )
 
 

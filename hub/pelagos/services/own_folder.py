@@ -53,7 +53,7 @@ def _opened(path: Path | str, above: int | None = None) -> Iterator[int]:
 def _give(folder: int, owner: tuple[int, int] | None) -> None:
     """Close the folder; give it and the files in it to `owner`, if there is one."""
     os.fchmod(folder, 0o700)
-    if owner is None:
+    if owner is None or _is_given(folder, owner):
         return
     # ours meanwhile: nobody links something in, or takes it out between a look and the change
     os.fchown(folder, os.geteuid(), os.getegid())
@@ -70,3 +70,16 @@ def _give(folder: int, owner: tuple[int, int] | None) -> None:
         finally:
             os.close(descriptor)
     os.fchown(folder, *owner)
+
+
+def _is_given(folder: int, owner: tuple[int, int]) -> bool:
+    """Whether all is the account's already: then it may be in use, and is left alone."""
+    found = os.fstat(folder)
+    if (found.st_uid, found.st_gid) != owner:
+        return False
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):  # SQLite's files come and go
+            inside = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if (inside.st_uid, inside.st_gid) != owner:
+                return False
+    return True

@@ -8,6 +8,8 @@ A service puts its routes into routers with one of these dependencies, so that n
   a token in the form (or in the header X-CSRF-Token) that is an HMAC of the session's own, and
   Sec-Fetch-Site, or else Origin, that names this site.
 - `Guard.program`: `Authorization: token|bearer TOKEN` with the scope to access this service.
+- `Guard.reader(anonymous)`: what programs and pages read alike: either of program and person; or
+  anybody, where that is allowed.
 
 `caller(request)` is who it was.
 """
@@ -20,6 +22,7 @@ import hmac
 import json
 import re
 import secrets
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -27,7 +30,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
-from pelagos.services.identity import Caller, Hub
+from pelagos.services.identity import ANYBODY, Caller, Hub
 
 AUTHORIZE = "/hub/api/oauth2/authorize"
 CSRF_FIELD = "csrf"
@@ -97,12 +100,33 @@ class Guard:
             if mode != "navigate" or CSRF_HEADER in request.headers:
                 raise HTTPException(403, "Your session has ended. Open the page anew.")
             raise self._to_sign_in(request)
-        embedded = request.headers.get("sec-fetch-dest") in ("iframe", "frame", "embed", "object")
-        resource = mode == "no-cors" and request.headers.get("sec-fetch-site") == "same-origin"
-        # what another page of this site (a person's server) fetches with this person's cookie
-        foreign = mode != "navigate" and not resource and not self._has_token(request, None)
-        if embedded or foreign:
+        if self._is_foreign(request, mode):
             raise HTTPException(403, "This page can only be opened in a window of its own.")
+
+    def reader(self, anonymous: bool) -> Callable[[Request], Awaitable[None]]:
+        """Dependency: whoever may read, by a token in the header or by the session's cookie.
+
+        If `anonymous`, a request with neither is anybody's. Else a browser that opens a page is
+        sent to the hub to sign in, and all others get 401.
+        """
+
+        async def read(request: Request) -> None:
+            if "authorization" in request.headers:
+                await self.program(request)
+                return
+            mode = request.headers.get("sec-fetch-mode", "navigate")
+            signed_in = await self._session(request) is not None
+            if signed_in and not self._is_foreign(request, mode):
+                return
+            if anonymous:
+                request.state.caller = ANYBODY
+                return
+            if signed_in:
+                raise HTTPException(403, "This page can only be opened in a window of its own.")
+            opens = "text/html" in request.headers.get("accept", "") and mode == "navigate"
+            raise self._to_sign_in(request) if opens else _no_token()
+
+        return read
 
     async def form(self, request: Request) -> None:
         """Dependency: a form of ours, sent by a browser that is signed in."""
@@ -114,6 +138,17 @@ class Guard:
             given = form.get(CSRF_FIELD)
         if not self._has_token(request, given if isinstance(given, str) else None):
             raise HTTPException(403, "This form is too old. Open the page anew and try again.")
+
+    def _is_foreign(self, request: Request, mode: str) -> bool:
+        """Whether it may be another page that uses this person's cookie.
+
+        That is a frame, and what another page of this site (a person's server) fetches.
+        """
+        embedded = request.headers.get("sec-fetch-dest") in ("iframe", "frame", "embed", "object")
+        resource = mode == "no-cors" and request.headers.get("sec-fetch-site") == "same-origin"
+        return embedded or (
+            mode != "navigate" and not resource and not self._has_token(request, None)
+        )
 
     def csrf(self, request: Request) -> str:
         """What a form on this session's page must send back as `csrf`."""
@@ -128,11 +163,7 @@ class Guard:
         given = _AUTHORIZATION.fullmatch(request.headers.get("authorization", ""))
         found = await self._hub.who(given[1]) if given else None
         if found is None:
-            raise HTTPException(
-                401,
-                "The request needs a valid token of the hub: Authorization: token TOKEN.",
-                {"WWW-Authenticate": "Bearer"},
-            )
+            raise _no_token()
         return found
 
     async def _session(self, request: Request) -> Caller | None:
@@ -217,6 +248,14 @@ class Guard:
         except InvalidToken:
             return {}
         return kept
+
+
+def _no_token() -> HTTPException:
+    return HTTPException(
+        401,
+        "The request needs a valid token of the hub: Authorization: token TOKEN.",
+        {"WWW-Authenticate": "Bearer"},
+    )
 
 
 def _from_here(request: Request) -> bool:

@@ -29,6 +29,9 @@ class SourceKind(StrEnum):
     OBIS = "obis"
     ECOTAXA = "ecotaxa"
     ICOS = "icos"
+    DCAT = "dcat"
+    BLUECLOUD = "bluecloud"
+    ARGO_FLEET = "argo-fleet"
 
 
 class Source(BaseModel):
@@ -149,7 +152,31 @@ class IcosSource(Source):
 
     kind: Literal[SourceKind.ICOS]
     url: WebAddress = Field(description="The address of the SPARQL endpoint.")
-    project: str = Field("", description="IRI of the project or theme whose objects are wanted.")
+    project: WebAddress | Literal[""] = Field(
+        "", description="IRI of the project or theme whose objects are wanted."
+    )
+
+
+class DcatSource(Source):
+    """A DCAT catalogue in Turtle or JSON-LD, such as EurOBIS': it names its data sets."""
+
+    kind: Literal[SourceKind.DCAT]
+    url: WebAddress = Field(description="The address of the catalogue.")
+
+
+class BlueCloudSource(Source):
+    """Blue-Cloud's data discovery service, level 1: descriptions of other infrastructures' data."""
+
+    kind: Literal[SourceKind.BLUECLOUD]
+    url: WebAddress = Field(description="The address of the list of collections.")
+
+
+class ArgoFleetSource(Source):
+    """Argo's fleet monitoring: floats, with all profiles of each in one file."""
+
+    kind: Literal[SourceKind.ARGO_FLEET]
+    url: WebAddress = Field(description="The address of the service.")
+    files: WebAddress = Field(description="The address of the folder `dac`, where files are.")
 
 
 AnySource = Annotated[
@@ -162,7 +189,10 @@ AnySource = Annotated[
     | EnaSource
     | ObisSource
     | EcotaxaSource
-    | IcosSource,
+    | IcosSource
+    | DcatSource
+    | BlueCloudSource
+    | ArgoFleetSource,
     Field(discriminator="kind"),
 ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -34,11 +34,11 @@ class Allocator:
         """What was handed out was not taken."""
         self._next.clear()
 
-    def assign(self, rows: Sequence[Keyed]) -> None:
-        """Set `rid` of all of them."""
+    def assign(self, rows: Sequence[Keyed], kept: Iterable[int] = ()) -> None:
+        """Set `rid` of all of them; `kept` are keys that look free and are about to be used."""
         if len(self._next) > _REMEMBERED:
             self._next.clear()
-        waiting, used, step = list(rows), set[int](), 0
+        waiting, used, step = list(rows), set(kept), 0
         while waiting:
             for row in waiting:
                 row.rid = self._candidate(first_key(row.place[0]), used, step)

@@ -33,6 +33,10 @@ class Reader:
         """Close the file."""
         self._connection.close()
 
+    def interrupt(self) -> None:
+        """Stop what is being asked now, from another thread: it raises IndexError_ there."""
+        self._connection.interrupt()
+
     def collections(self, criteria: Criteria, part: Slice) -> Page:
         """Step 1. By relevance where there is text, else by title."""
         _check(criteria, part)
@@ -49,6 +53,12 @@ class Reader:
                 "SELECT doc FROM collection WHERE public = ?", (identifier,)
             ).fetchone()
         return orjson.loads(row[0]) if row else None
+
+    def collection_ids(self) -> frozenset[str]:
+        """Public identifiers of all collections."""
+        with self._state():
+            rows = self._connection.execute("SELECT public FROM collection").fetchall()
+        return frozenset(public for (public,) in rows)
 
     def granules(self, criteria: Criteria, part: Slice) -> Page:
         """Step 2. The newest first if no order is given; what has no time comes last."""

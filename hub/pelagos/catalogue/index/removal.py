@@ -43,13 +43,13 @@ def remove_rows(
     return {row[0]: (row[4],) for row in rows}
 
 
-def remove_unseen(writer: Writer, collection: int) -> int:
-    """Remove the granules of a collection that are not in temp.seen; how many."""
+def remove_unseen(writer: Writer, seen: str, collection: int) -> int:
+    """Remove the granules of a collection that are not in the table `seen`; how many."""
     removed, last = 0, ""
     while True:
         rows = writer.connection.execute(
-            "SELECT e.id, e.rid FROM entry e WHERE e.collection = ? AND e.id > ? "
-            "AND NOT EXISTS (SELECT 1 FROM temp.seen s WHERE s.rid = e.rid) "
+            "SELECT e.id, e.rid FROM entry e WHERE e.collection = ? AND e.id > ? "  # noqa: S608
+            f"AND NOT EXISTS (SELECT 1 FROM {seen} s WHERE s.rid = e.rid) "
             "ORDER BY e.id LIMIT ?",
             (collection, last, _BATCH),
         ).fetchall()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pelagos.catalogue.index.writer import Writer
 
 BATCH = 2_000  # records of one transaction
+_RUNS = itertools.count()
 
 
 @dataclass
@@ -64,8 +66,20 @@ class Run:
         self._kept: set[int] = set()
         self._changes = 0
         self._packers: dict[int, Packer] = {}
-        writer.connection.execute("DROP TABLE IF EXISTS temp.seen")
-        writer.connection.execute("CREATE TEMP TABLE seen (rid INTEGER PRIMARY KEY)")
+        # of this run alone: runs of other sources may be under way at the same time
+        self._seen = f"temp.seen_{next(_RUNS)}"
+        writer.connection.execute(f"CREATE TABLE {self._seen} (rid INTEGER PRIMARY KEY)")
+
+    def close(self) -> None:
+        """Forget what was seen; nothing else can be asked of it then."""
+        self._writer.connection.execute(f"DROP TABLE IF EXISTS {self._seen}")
+
+    def known(self) -> dict[str, int]:
+        """How many granules each collection of the source has now, by the records' identifiers."""
+        rows = self._writer.connection.execute(
+            "SELECT id, granules FROM collection WHERE source = ?", (self._number,)
+        )
+        return dict(rows.fetchall())
 
     def collection(self, record: CollectionRecord) -> None:
         """Insert or update it, and mark it as seen. Raises RecordError if another has its id."""
@@ -137,9 +151,10 @@ class Run:
     def finish_collection(self, collection: str) -> int:
         """Remove its granules that this run has not seen; how many."""
         number = self._number_of(collection)
+        self._packers.pop(number, None)  # there may be many collections
         if number in self._kept:
             return 0
-        return removal.remove_unseen(self._writer, number)
+        return removal.remove_unseen(self._writer, self._seen, number)
 
     def finish(self) -> int:
         """Remove the collections that this run has not seen, with their granules; how many."""
@@ -149,7 +164,7 @@ class Run:
         ).fetchall()
         gone = [number for (number,) in rows if number not in seen]
         for number in gone:
-            removal.remove_unseen(self._writer, number)
+            removal.remove_unseen(self._writer, self._seen, number)
             with self._writer.transaction() as connection:
                 removal.remove_collection_parts(connection, number)
                 connection.execute("DELETE FROM collection WHERE num = ?", (number,))
@@ -199,9 +214,9 @@ class Run:
         known = {
             identifier: (rid, hashed, seen)
             for identifier, rid, hashed, seen in connection.execute(
-                "SELECT e.id, e.rid, e.hash, s.rid IS NOT NULL FROM json_each(?) j "
+                "SELECT e.id, e.rid, e.hash, s.rid IS NOT NULL FROM json_each(?) j "  # noqa: S608
                 "CROSS JOIN entry e ON e.collection = ? AND e.id = j.value "
-                "LEFT JOIN temp.seen s ON s.rid = e.rid",
+                f"LEFT JOIN {self._seen} s ON s.rid = e.rid",
                 (orjson.dumps([row.id for row in rows]).decode(), number),
             )
         }
@@ -224,11 +239,13 @@ class Run:
                 if old.get(rid, ()) == row.place[:1]:
                     row.rid = rid
         written = [*fresh, *replaced.values()]
-        self._writer.allocator.assign([row for row in written if not row.rid])
+        self._writer.allocator.assign(
+            [row for row in written if not row.rid], [row.rid for row in written if row.rid]
+        )
         written.sort(key=lambda row: row.rid)  # else FTS5 begins a piece with each step back
         self._insert(number, written)
         connection.executemany(
-            "INSERT INTO temp.seen VALUES (?)",
+            f"INSERT INTO {self._seen} VALUES (?)",  # noqa: S608
             [*((rid,) for rid in same), *((row.rid,) for row in written)],
         )
         removal.add_to_count(connection, number, len(fresh))

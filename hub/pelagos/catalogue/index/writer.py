@@ -99,7 +99,9 @@ class Writer:
         row = self.connection.execute("SELECT num FROM source WHERE name = ?", (source,)).fetchone()
         if row is None:
             return 0
-        count = Run(self, source, source, row[0]).finish()
+        run = Run(self, source, source, row[0])
+        count = run.finish()
+        run.close()
         with self.transaction() as connection:
             connection.execute("DELETE FROM source WHERE num = ?", row)
         return count

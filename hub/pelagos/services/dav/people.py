@@ -13,7 +13,7 @@ from pelagos.deployment import mount_password
 from pelagos.services.dav.hub import Hub
 from pelagos.services.dav.refusals import Refusal, refuse
 from pelagos.settings import Settings
-from pelagos.virtual_labs import group_of, managers_group_of, virtual_labs_of
+from pelagos.virtual_labs import managers_group_of, named_groups, virtual_labs_of
 
 READ_ONLY = (
     "Only managers of the virtual lab {name} may change its shared folder; you may read it. Keep "
@@ -65,21 +65,11 @@ class Gate:
 
     def _shared(self, name: str) -> dict[str, bool]:
         groups = self._hub.groups(name)
-        known = set() if groups is None else groups | self._named(name)
+        known = set() if groups is None else groups | named_groups(self._settings, name)
         return {
             lab.name: lab.members_write or managers_group_of(lab) in known
             for lab in virtual_labs_of(self._settings, known)
         }
-
-    def _named(self, name: str) -> set[str]:
-        """Groups that the settings themselves grant."""
-        found = set()
-        for lab in self._settings.virtual_labs:
-            if name in lab.members:
-                found.add(group_of(lab))
-            if name in lab.managers:
-                found.add(managers_group_of(lab))
-        return found
 
 
 def unauthorized(site: str) -> Refusal:

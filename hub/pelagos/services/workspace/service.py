@@ -7,12 +7,10 @@ Reads secrets first, makes its folder, then gives root up for the account `pelag
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import uvicorn
 from fastapi import FastAPI
 
 from pelagos import accounts
@@ -20,6 +18,7 @@ from pelagos.deployment import WORKSPACE_PATH, Deployment, default_state
 from pelagos.services.application import Pages, make_application
 from pelagos.services.identity import Hub
 from pelagos.services.own_folder import prepare_folder
+from pelagos.services.serving import prepare_process, serve
 from pelagos.services.web import Guard
 from pelagos.services.workspace import routes
 from pelagos.services.workspace.agent import Agent
@@ -69,23 +68,10 @@ def vault_folder(deployment: Deployment) -> Path:
 
 def main() -> None:
     """Serve the VRE whose state folder stands in PELAGOS_STATE."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    os.umask(0o077)
+    prepare_process()
     deployment = Deployment.load(default_state())
     prepare_folder(vault_folder(deployment), as_account=deployment.facts.as_account)
     app = make_app(deployment)
     if deployment.facts.as_account:
         accounts.become()
-    uvicorn.run(
-        app,
-        host=deployment.facts.hub_address,
-        port=deployment.facts.workspace_port,
-        log_level="warning",
-        # addresses of the sign-in hold codes
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=500,
-        timeout_graceful_shutdown=5,
-    )
+    sys.exit(serve(app, deployment.facts.hub_address, deployment.facts.workspace_port))

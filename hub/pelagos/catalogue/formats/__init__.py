@@ -1,0 +1,1 @@
+"""What files say of themselves: NetCDF, ODV spreadsheets, and NetCDF over OPeNDAP."""

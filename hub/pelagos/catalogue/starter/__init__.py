@@ -1,0 +1,1 @@
+"""Descriptions of the sources that Pelagos brings along."""
