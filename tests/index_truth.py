@@ -86,7 +86,16 @@ def meets_geometry(granule: GranuleRecord, geometry: dict[str, Any]) -> bool:
         return False
     if granule.geometry is not None:
         return bool(shapely.intersects(shape, shapely.geometry.shape(granule.geometry)))
-    return any(shapely.intersects(shape, shapely.box(*piece)) for piece in pieces(granule.box))
+    return any(shapely.intersects(shape, area(*piece)) for piece in pieces(granule.box))
+
+
+def area(x0: float, y0: float, x1: float, y1: float) -> Any:
+    """A box; without width or height it is a line or a point."""
+    if (x0, y0) == (x1, y1):
+        return shapely.Point(x0, y0)
+    if x0 == x1 or y0 == y1:
+        return shapely.LineString([(x0, y0), (x1, y1)])
+    return shapely.box(x0, y0, x1, y1)
 
 
 def in_time(granule: GranuleRecord, start: datetime | None, end: datetime | None) -> bool:

@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import index_truth as truth
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from index_truth import Known
-from pelagos.catalogue.index import Reader, Writer, check
-from pelagos.catalogue.query import Criteria, Facet, Order, Page, Slice
+from pelagos.catalogue.index import Reader, Writer, check, settle, step2
+from pelagos.catalogue.query import TOTAL_LIMIT, Criteria, Facet, Order, Page, Slice
 from pelagos.catalogue.records import (
     Box,
     CollectionRecord,
@@ -199,6 +201,40 @@ def walk(reader: Reader, criteria: Criteria, order: tuple[Order, ...]) -> Iterat
         token, before = page.next, page
 
 
+def compare(reader: Reader, known: list[Known], data: st.DataObject, many: int) -> None:
+    criteria, text = data.draw(queries(known))
+    wanted = expected(known, criteria, text)
+    page = reader.granules(criteria, Slice(1000))
+    assert sorted(keys_of(page)) == sorted(one.key for one in wanted)
+    assert (page.total, page.more, page.next) == (len(wanted), False, "")
+    by_key = {one.key: one for one in wanted}
+    order = [truth.newest_first(by_key[key]) for key in keys_of(page)]
+    assert order == sorted(order)
+    field, descending = data.draw(
+        st.tuples(st.sampled_from(["datetime", "id", "collection"]), st.booleans())
+    )
+    with patch.object(step2, "SORTED", many):
+        pages = list(walk(reader, criteria, (Order(field, descending),)))
+    walked = [key for one in pages for key in keys_of(one)]
+    assert sorted(walked) == sorted(by_key)
+    assert {one.total for one in pages} == {len(wanted)}
+    if field == "id":
+        assert [key[1] for key in walked] == sorted((key[1] for key in walked), reverse=descending)
+    elif field == "collection":
+        assert [key[0] for key in walked] == sorted((key[0] for key in walked), reverse=descending)
+    else:
+        order = [truth.newest_first(by_key[key]) for key in walked]
+        assert order == sorted(order, reverse=not descending)
+    counts, counted, partial = reader.granule_facets(criteria)
+    assert (counted, partial) == (len(wanted), False)
+    for facet in Facet:
+        assert {one.value: one.count for one in counts[facet]} == {
+            value: number
+            for value in {v for one in wanted for v in truth.values(one, facet)}
+            if (number := sum(value in truth.values(one, facet) for one in wanted))
+        }
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_granules_are_those_that_a_look_at_each_finds(data: st.DataObject) -> None:
@@ -212,39 +248,35 @@ def test_granules_are_those_that_a_look_at_each_finds(data: st.DataObject) -> No
         reader = Reader(path)
         try:
             for _ in range(5):
-                criteria, text = data.draw(queries(known))
-                wanted = expected(known, criteria, text)
-                page = reader.granules(criteria, Slice(1000))
-                assert sorted(keys_of(page)) == sorted(one.key for one in wanted)
-                assert (page.total, page.more, page.next) == (len(wanted), False, "")
-                by_key = {one.key: one for one in wanted}
-                order = [truth.newest_first(by_key[key]) for key in keys_of(page)]
-                assert order == sorted(order)
-                field, descending = data.draw(
-                    st.tuples(st.sampled_from(["datetime", "id", "collection"]), st.booleans())
-                )
-                pages = list(walk(reader, criteria, (Order(field, descending),)))
-                walked = [key for one in pages for key in keys_of(one)]
-                assert sorted(walked) == sorted(by_key)
-                assert {one.total for one in pages} == {len(wanted)}
-                if field == "id":
-                    assert [key[1] for key in walked] == sorted(
-                        (key[1] for key in walked), reverse=descending
-                    )
-                elif field == "collection":
-                    assert [key[0] for key in walked] == sorted(
-                        (key[0] for key in walked), reverse=descending
-                    )
-                else:
-                    order = [truth.newest_first(by_key[key]) for key in walked]
-                    assert order == sorted(order, reverse=not descending)
-                counts, counted, partial = reader.granule_facets(criteria)
-                assert (counted, partial) == (len(wanted), False)
-                for facet in Facet:
-                    assert {one.value: one.count for one in counts[facet]} == {
-                        value: number
-                        for value in {v for one in wanted for v in truth.values(one, facet)}
-                        if (number := sum(value in truth.values(one, facet) for one in wanted))
-                    }
+                # every way of getting there: by FTS5 alone, a rare word first, one by one
+                ways = st.sampled_from([(0, 0), (0, 500), (2000, 0), (2000, 500), (3, 2)])
+                few, rare = data.draw(ways)
+                limit = data.draw(st.sampled_from([1, TOTAL_LIMIT]))
+                with patch.multiple(settle, _FEW=few, _RARE=rare):
+                    compare(reader, known, data, limit)
         finally:
             reader.close()
+
+
+@pytest.mark.parametrize("few", [0, 2000])
+def test_case_and_diacritics_do_not_matter(tmp_path: Path, few: int) -> None:
+    path = tmp_path / "index.sqlite"
+    collection = CollectionRecord("one", "untitled")
+    titles = ["Étude du Rhône", "ANGSTRÖM exponent", "étude plain", "angstrom", "Ελλάδα θάλασσα"]
+    records = [GranuleRecord(f"g{n}", title, box=Box(0, 0, 0, 0)) for n, title in enumerate(titles)]
+    store(path, [Known("s", collection, record) for record in records])
+    reader = Reader(path)
+    try:
+        with patch.multiple(settle, _FEW=few, _RARE=0):
+            for text, found in [
+                ("etude", ["g0", "g2"]),
+                ("ÉTUDE -plain", ["g0"]),
+                ("Ångström", ["g1", "g3"]),
+                ("angström", ["g1", "g3"]),
+                ("ΘΆΛΑΣΣΑ", ["g4"]),
+                ("étu", []),
+            ]:
+                page = reader.granules(Criteria(text, box=Box(-1, -1, 1, 1)), Slice())
+                assert sorted(key[1] for key in keys_of(page)) == found, text
+    finally:
+        reader.close()

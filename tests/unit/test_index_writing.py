@@ -226,6 +226,7 @@ def test_readers_go_on_while_a_run_writes(path: Path) -> None:
                 assert ids(reader.granules(Criteria(), Slice())) == ["g1"]
             run.granules("floats", [granule(2)])
             assert ids(reader.granules(Criteria(), Slice())) == ["g2", "g1"]
+            assert reader.granules(Criteria(), Slice(order=(Order("id"),))).total == 2
     finally:
         reader.close()
 

@@ -136,7 +136,7 @@ def granule_document_of(
         text = f"{text}{_BREAK}{shared}"
     if keywords := _keywords(record.properties.get("keywords")):
         text = f"{text}{_BREAK}{keywords}"
-    return document["id"], orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS), text
+    return document["id"], orjson.dumps(document), text
 
 
 def _keywords(found: Any) -> str:

@@ -37,17 +37,24 @@ Match = str | None  # an expression of FTS5; None: all that is allowed
 class Plan:
     """What finds the granules of a query, but for their order and number."""
 
-    match: Match
+    match: Match  # all but the text
     phases: Sequence[keys.Phase]
     collections: frozenset[int]
+    text: Expression | None = None
+    text_match: Match = None
+    # which collections have words, so that all their granules do
+    inherited: dict[Words, frozenset[int]] = field(default_factory=dict)
     conditions: tuple[str, ...] = ()
     values: tuple[object, ...] = ()
     shape: Shape | None = None
     rids: tuple[int, ...] | None = None  # only these
     whole: bool = False  # it asks for nothing: all granules of the corpus
+    first: Match = None  # a rare word of the text
+    # all keys within some of the phases, where they are known already
+    listed: dict[keys.Phase, tuple[int, ...]] = field(default_factory=dict)
 
     def of(self, collection: int) -> Plan:
-        """The same within one collection."""
+        """The same within one collection; not of a plan whose keys are listed."""
         term = collection_term(collection)
         match = term if self.match is None else f"({term}) AND {self.match}"
         return replace(self, match=match, collections=frozenset((collection,)), whole=False)
@@ -63,6 +70,7 @@ class _Parts:
     match: list[str] = field(default_factory=list)
     conditions: list[str] = field(default_factory=list)
     values: list[object] = field(default_factory=list)
+    inherited: dict[Words, frozenset[int]] = field(default_factory=dict)
 
 
 def plan(connection: sqlite3.Connection, corpus: Corpus, criteria: Criteria) -> Plan | None:
@@ -73,8 +81,7 @@ def plan(connection: sqlite3.Connection, corpus: Corpus, criteria: Criteria) -> 
     if not parts.among:
         return None
     (spill,) = connection.execute("SELECT value FROM meta WHERE name = 'spill'").fetchone()
-    if text is not None and (found := _text(parts, text)) is not None:
-        parts.match.append(found)
+    text_match = _text(parts, text) if text is not None else None
     for facet in OWN_FACETS:
         if wanted := criteria.facets.get(facet):
             found = _facet(parts, facet, wanted)
@@ -87,16 +94,19 @@ def plan(connection: sqlite3.Connection, corpus: Corpus, criteria: Criteria) -> 
     _space(parts, criteria, shape)
     rids = _rids(parts, criteria.ids) if criteria.ids else None
     found_phases = keys.phases(start, end, spill)
-    whole = not parts.match and not parts.conditions and rids is None and shape is None
+    asked = parts.match or parts.conditions or text_match or rids is not None or shape
     return Plan(
         " AND ".join(parts.match) or None,
         found_phases,
         frozenset(parts.among),
+        text if text_match is not None else None,
+        text_match,
+        parts.inherited,
         tuple(parts.conditions),
         tuple(parts.values),
         shape if shape is not None and not shape.is_box else None,
         rids,
-        whole,
+        not asked,
     )
 
 
@@ -115,6 +125,7 @@ def _terms(collections: Iterable[int]) -> str:
 def _text(parts: _Parts, expression: Expression) -> Match:
     if isinstance(expression, Words):
         inherited = parts.among & with_words(parts.connection, expression, "title subject")
+        parts.inherited[expression] = frozenset(inherited)
         if inherited == parts.among:
             return None
         own = fts_string(expression)

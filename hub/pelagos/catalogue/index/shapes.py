@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from pelagos.catalogue.index.cells import Flat, flat
@@ -57,7 +58,7 @@ class Shape:
         if not pieces:
             return []
         corners = np.array([piece for _, piece in pieces], dtype=float)
-        flags = shapely.intersects(self.geometry, shapely.box(*corners.T))
+        flags = shapely.intersects(self.geometry, _areas(corners))
         found = [False] * len(boxes)
         for (place, _), flag in zip(pieces, flags, strict=True):
             found[place] = found[place] or bool(flag)
@@ -67,6 +68,19 @@ class Shape:
         """The same for a geometry of a record; None if it can't be understood."""
         other = read(geojson)
         return None if other is None else bool(shapely.intersects(self.geometry, other))
+
+
+def _areas(corners: NDArray[np.float64]) -> NDArray[np.object_]:
+    """Boxes as geometries; one without width or height is a point or a line, not a polygon."""
+    x0, y0, x1, y1 = corners.T
+    areas = np.asarray(shapely.box(x0, y0, x1, y1))
+    flat_ones = (x0 == x1) | (y0 == y1)
+    points = (x0 == x1) & (y0 == y1)
+    if flat_ones.any():
+        areas[flat_ones] = shapely.linestrings(corners[flat_ones].reshape(-1, 2, 2))
+    if points.any():
+        areas[points] = shapely.points(corners[points, :2])
+    return areas
 
 
 def read(geojson: Any) -> BaseGeometry | None:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
-
-import orjson
 
 from pelagos.catalogue.index import tokens
 from pelagos.catalogue.index.corpus import Corpus
-from pelagos.catalogue.index.keys import EVERYTHING, SHIFT, TIMED, Phase
-from pelagos.catalogue.index.packing import Unpacker
-from pelagos.catalogue.index.plan import Plan, long_terms, plan
+from pelagos.catalogue.index.keys import EVERYTHING
+from pelagos.catalogue.index.plan import Plan, plan
+from pelagos.catalogue.index.scan import documents_of, matches
+from pelagos.catalogue.index.settle import settle
 from pelagos.catalogue.query import TOTAL_LIMIT, Criteria, Order, Page, QueryError, Slice
 
 _CHUNK = 1_000
-_FIRST_WIDTH = 30 * 86_400_000 << SHIFT  # of keys that are read together; a month
+SORTED = 10_000  # granules whose identifiers are read from their documents
 _FIELDS = {
     "datetime": "datetime",
     "properties.datetime": "datetime",
@@ -36,19 +34,21 @@ def search(connection: sqlite3.Connection, known: Corpus, criteria: Criteria, pa
     found = plan(connection, known, criteria)
     if found is None:
         return Page([], 0, False)
+    settled = settle(connection, found)
     page: list[tuple[int, tokens.Key]]
     if place is None and order == Order("datetime", True):
-        first = list(islice(matches(connection, found), TOTAL_LIMIT + 1))
+        first = list(islice(matches(connection, settled), TOTAL_LIMIT + 1))
         count = len(first)
         page = [(rid, (rid,)) for rid in first[: part.limit + 1]]
     else:
-        count = _count(connection, known, found)
-        page = list(islice(_after(connection, known, found, order, place), part.limit + 1))
+        count = _count(connection, settled)
+        of = found if order.field == "collection" else settled
+        page = list(islice(_after(connection, known, of, order, place), part.limit + 1))
     further, page = len(page) > part.limit, page[: part.limit]
     back = place is not None and place.back
     if back:
         page.reverse()
-    documents = _documents(connection, [rid for rid, _ in page])
+    documents = documents_of(connection, [rid for rid, _ in page])
     has_next, has_previous = (True, further) if back else (further, place is not None)
     return Page(
         documents,
@@ -66,7 +66,8 @@ def newest(
     found = plan(connection, known, criteria)
     if found is None:
         return [], False
-    rids = list(islice(matches(connection, found), TOTAL_LIMIT + 1))
+    settled = settle(connection, found)
+    rids = list(islice(matches(connection, settled), TOTAL_LIMIT + 1))
     return rids[:TOTAL_LIMIT], len(rids) > TOTAL_LIMIT
 
 
@@ -84,95 +85,11 @@ def _order(order: tuple[Order, ...]) -> Order:
     return first
 
 
-def _count(connection: sqlite3.Connection, known: Corpus, found: Plan) -> int:
+def _count(connection: sqlite3.Connection, found: Plan) -> int:
     if found.whole and found.phases == [EVERYTHING]:
-        return min(known.granules, TOTAL_LIMIT + 1)
+        (count,) = connection.execute("SELECT sum(granules) FROM collection").fetchone()
+        return min(int(count), TOTAL_LIMIT + 1)
     return sum(1 for _ in islice(matches(connection, found), TOTAL_LIMIT + 1))
-
-
-def matches(
-    connection: sqlite3.Connection,
-    found: Plan,
-    newest_first: bool = True,
-    after: int | None = None,
-) -> Iterator[int]:
-    """Keys in order of time, lazily; from behind `after`."""
-    for phase in found.phases if newest_first else reversed(found.phases):
-        low, high = phase.low, phase.high
-        if after is not None and newest_first:
-            low = max(low, after + 1)
-        elif after is not None:
-            high = min(high, after - 1)
-        if low <= high:
-            part = Phase(low, high, phase.longer)
-            yield from (_in_phase if newest_first else _backwards)(connection, found, part)
-
-
-def _backwards(connection: sqlite3.Connection, found: Plan, phase: Phase) -> Iterator[int]:
-    """The oldest first: piece by piece, each read forwards, since FTS5 must not go backwards."""
-    width, high = _FIRST_WIDTH, phase.high
-    while high >= phase.low:
-        (last,) = connection.execute(
-            "SELECT max(rid) FROM place WHERE rid BETWEEN ? AND ?", (phase.low, high)
-        ).fetchone()
-        if last is None:
-            return
-        low = max(phase.low, last - width, TIMED if last > TIMED else phase.low)
-        part = list(_in_phase(connection, found, Phase(low, last, phase.longer)))
-        yield from reversed(part)
-        width = width * 4 if len(part) < _CHUNK else max(width // 4, 1)
-        high = low - 1
-
-
-def _in_phase(connection: sqlite3.Connection, found: Plan, phase: Phase) -> Iterator[int]:
-    match = found.match
-    if phase.longer:
-        terms = long_terms(phase.longer)
-        match = terms if match is None else f"{terms} AND {match}"
-    conditions, values = list(found.conditions), list(found.values)
-    if match is None:
-        source, key = "place p", "p.rid"
-    else:
-        source, key = "granule_text f", "f.rowid"
-        if conditions or found.shape is not None:
-            source += " CROSS JOIN place p ON p.rid = f.rowid"
-        conditions.insert(0, "f.granule_text MATCH ?")
-        values.insert(0, match)
-    conditions += [f"{key} >= ?", f"{key} <= ?"]
-    values += [phase.low, phase.high]
-    if found.rids is not None:
-        conditions.append(f"{key} IN (SELECT value FROM json_each(?))")  # noqa: S608
-        values.append(orjson.dumps(found.rids).decode())
-    columns = key if found.shape is None else f"{key}, p.shaped, p.x0, p.y0, p.x1, p.y1"
-    cursor = connection.execute(
-        f"SELECT {columns} FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {key}",  # noqa: S608
-        values,
-    )
-    try:
-        if found.shape is None:
-            for (rid,) in cursor:
-                yield rid
-        else:
-            yield from _shaped(connection, found, cursor)
-    finally:
-        cursor.close()
-
-
-def _shaped(connection: sqlite3.Connection, found: Plan, cursor: sqlite3.Cursor) -> Iterator[int]:
-    """Those whose geometry, or box, meets the shape."""
-    shape = found.shape
-    if shape is None:
-        return
-    while rows := cursor.fetchmany(_CHUNK):
-        met = shape.meets_boxes([row[2:] for row in rows])
-        for row, meets in zip(rows, met, strict=True):
-            if not meets:
-                continue
-            if row[1]:
-                document = _documents(connection, [row[0]])[0]
-                if shape.meets_geometry(document["geometry"]) is False:
-                    continue
-            yield row[0]
 
 
 def _after(
@@ -224,18 +141,35 @@ def _by_id(
     descending: bool,
     key: tokens.Key | None,
 ) -> Iterator[tuple[int, tokens.Key]]:
-    """By identifier, then by collection: walks along the entries of each collection.
+    """By identifier, then by collection.
 
-    All keys that match are held meanwhile.
+    Few are sorted; of many, all keys are held while the entries of the collections are gone along.
     """
     wanted = None if found.whole else set(matches(connection, found))
-    walks = [
-        _entries(connection, number, known.names[number], descending, key)
-        for number in found.collections
-    ]
+    walks: list[Iterable[tuple[str, str, int]]]
+    if wanted is not None and len(wanted) <= SORTED:
+        walks = [_sorted(connection, wanted, descending, key)]
+    else:
+        walks = [
+            _entries(connection, number, known.names[number], descending, key)
+            for number in found.collections
+        ]
     for identifier, name, rid in heapq.merge(*walks, reverse=descending):
         if wanted is None or rid in wanted:
             yield rid, (identifier, name)
+
+
+def _sorted(
+    connection: sqlite3.Connection, rids: set[int], descending: bool, key: tokens.Key | None
+) -> list[tuple[str, str, int]]:
+    documents = documents_of(connection, sorted(rids))
+    found = [
+        (document["id"], document["collection"], rid)
+        for document, rid in zip(documents, sorted(rids), strict=True)
+    ]
+    if key is not None:
+        found = [one for one in found if (one[:2] < key if descending else one[:2] > key)]
+    return sorted(found, reverse=descending)
 
 
 def _entries(
@@ -263,14 +197,3 @@ def _entries(
         if len(rows) < _CHUNK:
             return
         condition, values = f"AND id {sign} ?", [number, rows[-1][0]]
-
-
-def _documents(connection: sqlite3.Connection, rids: list[int]) -> list[dict[str, Any]]:
-    rows = connection.execute(
-        "SELECT g.rid, p.collection, g.packed FROM json_each(?) j "
-        "CROSS JOIN granule g ON g.rid = j.value CROSS JOIN place p ON p.rid = g.rid",
-        (orjson.dumps(rids).decode(),),
-    )
-    unpack = Unpacker(connection)
-    documents = {rid: orjson.loads(unpack.document(number, doc)) for rid, number, doc in rows}
-    return [documents[rid] for rid in rids]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pelagos.catalogue.index.entries import terms_of
 from pelagos.catalogue.index.packing import Unpacker
-from pelagos.catalogue.index.schema import IndexError_, open_to_read, open_to_write, unusable
+from pelagos.catalogue.index.schema import IndexError_, open_to_read, unusable
 from pelagos.catalogue.index.writer import Writer
 
 _BATCH = 2_000
@@ -78,19 +78,18 @@ def _disagreements(connection: sqlite3.Connection) -> list[str]:
 
 def _full_text(path: Path) -> list[str]:
     """FTS5's own check, which SQLite only does on a connection that may write."""
-    try:
-        connection = open_to_write(path)
-    except IndexError_ as error:
-        return [error.sentence]
     problems = []
     try:
-        for table in ("collection_text", "granule_text"):
-            try:
-                connection.execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")  # noqa: S608
-            except sqlite3.DatabaseError as error:
-                problems.append(f"{table}: {error}")
-    finally:
-        connection.close()
+        with Writer(path) as writer:
+            for table in ("collection_text", "granule_text"):
+                try:
+                    writer.connection.execute(
+                        f"INSERT INTO {table} ({table}) VALUES ('integrity-check')"  # noqa: S608
+                    )
+                except sqlite3.DatabaseError as error:
+                    problems.append(f"{table}: {error}")
+    except IndexError_ as error:  # somebody else writes: what could not be looked at is said
+        problems.append(error.sentence)
     return problems
 
 
