@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import psutil
 import pytest
+from pelagos.services.processes import listening
 from support import free_port, until
 
 SOURCE = """
@@ -110,3 +112,10 @@ def test_one_process_needs_no_others(start: Start) -> None:
     assert children(process) == set()
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) in (0, -signal.SIGTERM)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_answers_do_not_wait_for_acknowledgements(host: str) -> None:
+    # asyncio looks at the protocol before it turns Nagle's algorithm off
+    with listening(host, free_port()) as listener:
+        assert listener.proto == socket.IPPROTO_TCP

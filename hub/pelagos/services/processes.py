@@ -24,10 +24,7 @@ def serve(app: FastAPI, host: str, port: int, processes: int, **options: Any) ->
     to start them anew; they also end with it, however it ends. Raises OSError if the address is
     taken.
     """
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(2048)
+    with listening(host, port) as listener:
         config = uvicorn.Config(app, host=host, port=port, **options)
         if processes < 2:
             uvicorn.Server(config).run(sockets=[listener])
@@ -39,6 +36,22 @@ def serve(app: FastAPI, host: str, port: int, processes: int, **options: Any) ->
         return _watch(children)
     finally:
         os.close(held)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises OSError if the address is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # with the protocol by its name: asyncio turns Nagle's algorithm off only for such sockets, and
+    # with it each answer waits 40 ms for an acknowledgement
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _fork(config: uvicorn.Config, listener: socket.socket, alive: int, held: int) -> int:
