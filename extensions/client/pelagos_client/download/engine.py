@@ -305,12 +305,12 @@ class _Run:
         total = unknown = done = 0
         for index, wanted in enumerate(self._files):
             transfer, result = transfers.get(index), results.get(index)
-            size = transfer.total if transfer else wanted.size
-            if result and result.good:
-                size = result.size
-            done += transfer.done if transfer else 0
-            total += size or 0
-            unknown += size is None and not (result and not result.good)
+            size, here = wanted.size, 0
+            if transfer:
+                size, here = transfer.total, transfer.done
+            if result:  # of what failed there won't be more than is here
+                size = result.size if result.good else here
+            done, total, unknown = done + here, total + (size or 0), unknown + (size is None)
         good = sum(result.good for result in results.values())
         seconds = time.monotonic() - self._began
         progress(
