@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
 import gzip
 import hashlib
 import itertools
@@ -338,6 +340,85 @@ def test_what_was_whole_but_for_its_name_is_not_asked_for_again(
     assert got.path.read_bytes() == CONTENT
     assert (got.resumed, got.etag) == (3_000_000, source.files["/a"].tag)
     assert len(source.requests) == asked
+
+
+# --- large: written and hashed while it is received
+
+
+LARGE = random.Random(9).randbytes(20_000_001)  # noqa: S311
+
+
+@pytest.mark.parametrize("direct", [True, False], ids=["past the cache", "through the cache"])
+def test_a_large_file_arrives_and_is_continued(
+    source: Source, tmp_path: Path, direct: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not direct:
+        monkeypatch.setattr("pelagos_client.download.parts._DIRECT", 0)
+    url = source.add("/a", LARGE)
+    assert fetch(url, tmp_path / "whole", size=len(LARGE)).checksum == multihash(LARGE)
+    assert (tmp_path / "whole" / "a.nc").read_bytes() == LARGE
+    source.first["/a"] = [cut(1_234_567)]
+    got = fetch(url, tmp_path)
+    assert got.path.read_bytes() == LARGE
+    assert got.checksum == multihash(LARGE)
+    assert source.ranges("/a")[1:] == ["", "bytes=1234567-"]
+
+
+def test_a_large_file_goes_where_nothing_can_be_written_past_the_cache(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.pwrite
+
+    def refuses(file: int, data: memoryview, offset: int) -> int:
+        if fcntl.fcntl(file, fcntl.F_GETFL) & os.O_DIRECT:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return real(file, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", refuses)
+    assert fetch(source.add("/a", LARGE), tmp_path).path.read_bytes() == LARGE
+
+
+def test_a_disk_that_fills_while_a_large_file_comes_keeps_what_fits(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.pwrite
+    full = True
+
+    def fills(file: int, data: memoryview, offset: int) -> int:
+        room = 3_000_000 - offset if full else len(data)
+        if room < 512:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(file, data[: room // 512 * 512 if len(data) > room else len(data)], offset)
+
+    monkeypatch.setattr(os, "pwrite", fills)
+    url = source.add("/a", LARGE)
+    got = fetch(url, tmp_path)
+    assert isinstance(got.error, errors.SpaceError)
+    assert 2_990_000 < got.size <= 3_000_000
+    full = False
+    again = fetch(url, tmp_path)
+    assert again.path.read_bytes() == LARGE
+    assert again.resumed == got.size
+
+
+def test_cancelling_a_large_file_keeps_what_came(source: Source, tmp_path: Path) -> None:
+    def half(handler: Handler) -> None:
+        give(handler, cut=10_000_000)
+        handler.wfile.flush()
+        handler.source.stopping.wait(30)
+
+    url = source.add("/a", LARGE)
+    source.first["/a"] = [half]
+    cancel = threading.Event()
+
+    def tell(progress: DownloadProgress) -> None:
+        if progress.done == 10_000_000:
+            cancel.set()
+
+    wanted = [Wanted(url, "a.nc")]
+    got = fetch_all(wanted, tmp_path, guard=HERE, progress=tell, cancel=cancel).files[0]
+    assert (got.state, got.size) == (State.CANCELLED, 10_000_000)
+    assert fetch(url, tmp_path).path.read_bytes() == LARGE
 
 
 # --- refused, busy, away

@@ -101,6 +101,12 @@ class Hasher:
             self._thread.start()
         self._queue.put(data)
 
+    def update_here(self, data: bytes | memoryview) -> None:
+        """The next bytes, digested in this thread."""
+        self.rest()
+        self.seen += len(data)
+        self._hash.update(data)
+
     def _run(self) -> None:
         while (data := self._queue.get()) is not None:
             self._hash.update(data)

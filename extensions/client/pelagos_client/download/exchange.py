@@ -9,6 +9,7 @@ import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 
 from pelagos_client.download.addresses import Guard, Location
 from pelagos_client.download.errors import (
@@ -31,6 +32,7 @@ from pelagos_client.download.wire import Line, Lines
 
 _REDIRECTS = 5
 _MOVED = (301, 302, 303, 307, 308)
+_ENDLESS = 2**63
 _PIECE = 2**18  # bytes; how much is read at once
 _OURS = frozenset(
     {"host", "range", "if-range", "accept-encoding", "connection", "content-length", "te"}
@@ -47,6 +49,7 @@ class Answer:
         self.status = response.status
         self.ended = False
         self._line, self._response = line, response
+        self._came = 0
 
     def header(self, name: str) -> str:
         """A header, or nothing."""
@@ -65,7 +68,7 @@ class Answer:
             )
         return encoding
 
-    @property
+    @cached_property
     def length(self) -> int | None:
         """Bytes of the body as it is sent, if announced. Raises ProtocolError."""
         if self.chunked:
@@ -90,25 +93,45 @@ class Answer:
 
     def pieces(self) -> Iterator[bytes]:
         """The body as it is sent. Raises CutError, and what the watch does."""
-        length, came = self.length, 0
+        while self.left:
+            try:
+                piece = self._response.read1(min(_PIECE, self.left))
+            except (http.client.HTTPException, OSError, ValueError) as error:
+                raise self._cut() from error
+            if not piece:
+                break
+            self._came += len(piece)
+            yield piece
+        self.end()
+
+    def receive(self, view: memoryview) -> int:
+        """Some bytes of a body whose length is announced, into `view`; 0 at its end.
+
+        Raises CutError, and what the watch does.
+        """
         try:
-            while length is None or came < length:
-                piece = self._response.read1(_PIECE)
-                if not piece:
-                    break
-                came += len(piece)
-                yield piece
-            self._response.read()  # nothing is left: it notes that
-        except (http.client.HTTPException, OSError, ValueError) as error:
-            raise self._cut(came) from error
-        if length is not None and came < length:
-            raise self._cut(came)
+            count = self._response.fp.readinto1(view[: self.left])
+        except OSError as error:
+            raise self._cut() from error
+        self._came += count
+        return count
+
+    @property
+    def left(self) -> int:
+        """How many bytes may still come."""
+        return _ENDLESS if self.length is None else self.length - self._came
+
+    def end(self) -> None:
+        """The body was read. Raises CutError if that was not all of it."""
+        if self.length is not None and self.left:
+            raise self._cut()
+        self._response.close()  # the connection is good for another request
         self.ended = True
 
-    def _cut(self, came: int) -> CutError:
+    def _cut(self) -> CutError:
         of = f" of {self.length}" if self.length is not None else ""
         return CutError(
-            f"{self.location}: the connection ended after {came}{of} bytes of the body.",
+            f"{self.location}: the connection ended after {self._came}{of} bytes of the body.",
             "It is continued from there the next time.",
             again=True,
         )

@@ -35,6 +35,8 @@ _OPEN = os.O_CLOEXEC | os.O_NOFOLLOW
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _SIDECAR_BYTES = 2**16
 _READ = 2**20
+_DIRECT = getattr(os, "O_DIRECT", 0)
+_ALIGNED = 4096  # bytes; what disks want of offsets and sizes then
 _FLUSH = 2**25  # bytes after which the disk is told to begin; else all waits for the last sync
 
 
@@ -102,6 +104,7 @@ class Part:
         self.sidecar: Sidecar | None = None
         self._flushed = 0
         self._finished = False
+        self._direct, self._may_direct = False, bool(_DIRECT)
         self._folder = self._file = -1
         mark = hashlib.sha256(self._parts[-1].encode()).hexdigest()[:16]
         self._part, self._words = f"{PREFIX}{mark}.part", f"{PREFIX}{mark}.json"
@@ -211,12 +214,44 @@ class Part:
         except OSError as error:
             raise self._failed(error) from error
 
-    def write(self, data: bytes) -> None:
+    def write_block(self, data: memoryview) -> None:
+        """Append memory that begins at a page, past the page cache where that can be done."""
+        odd = self.size % _ALIGNED or len(data) % _ALIGNED
+        if not odd and self._set_direct(True):
+            try:
+                count = os.pwrite(self._file, data, self.size)
+            except OSError as error:
+                if error.errno in _FULL:
+                    raise self._failed(error) from error
+                self._set_direct(False)
+                self._may_direct, count = False, 0  # not here after all
+            self.size += count
+            self._flushed = self.size
+            data = data[count:]
+        if data:
+            self.write(data)
+
+    def _set_direct(self, wanted: bool) -> bool:
+        """Whether the file is now written past the page cache."""
+        wanted = wanted and self._may_direct
+        if self._direct != wanted:
+            flags = fcntl.fcntl(self._file, fcntl.F_GETFL) & ~_DIRECT
+            try:
+                fcntl.fcntl(self._file, fcntl.F_SETFL, flags | (_DIRECT if wanted else 0))
+                self._direct = wanted
+            except OSError:
+                self._may_direct = False
+        return self._direct
+
+    def write(self, data: bytes | memoryview) -> None:
         """Append. What could be written before a failure is kept."""
         view = memoryview(data)
+        self._set_direct(False)
         try:
             while view:
                 count = os.pwrite(self._file, view, self.size)
+                if not count:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 view = view[count:]
                 self.size += count
         except OSError as error:
@@ -235,6 +270,7 @@ class Part:
     def read(self) -> Iterator[bytes]:
         """All bytes so far."""
         offset = 0
+        self._set_direct(False)
         try:
             while data := os.pread(self._file, min(_READ, self.size - offset), offset):
                 offset += len(data)

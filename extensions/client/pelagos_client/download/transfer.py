@@ -22,11 +22,13 @@ from pelagos_client.download.errors import (
 from pelagos_client.download.exchange import Answer, Session, check_headers
 from pelagos_client.download.model import Fetched, Limits, Proof, State, Wanted
 from pelagos_client.download.parts import Part, Sidecar, boot
+from pelagos_client.download.pipeline import Pipeline
 from pelagos_client.download.unpack import unpacked
 from pelagos_client.download.watch import Watch
 from pelagos_client.progress import readable
 
 _PACKED_NAMES = (".gz", ".tgz", ".z")
+_LARGE = 2**24  # bytes; threads cost more than they save below
 _LOOK = 2**25  # bytes of an unknown number after which the space is looked at
 _RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.ASCII)
 
@@ -200,10 +202,29 @@ class Transfer:
             modified=answer.header("Last-Modified")[:60],
             proof=proof,
         )
-        pieces = self._within_wire(answer.pieces())
-        self._write(unpacked(pieces, str(answer.location)) if packed else pieces)
+        if not packed and answer.length is not None and answer.length >= _LARGE:
+            self._write_large(answer)
+        else:
+            pieces = self._within_wire(answer.pieces())
+            self._write(unpacked(pieces, str(answer.location)) if packed else pieces)
         if answer.surplus:
             self._notes.append("The source sent more than it had announced; that was ignored.")
+
+    def _write_large(self, answer: Answer) -> None:
+        """A body whose size is known, and checked."""
+
+        def fill(view: memoryview) -> int:
+            count = answer.receive(view)
+            self.done += count
+            return count
+
+        try:
+            with Pipeline(self._part, self._hasher) as pipeline:
+                while answer.left and pipeline.put(fill, answer.left):
+                    pass
+        finally:
+            self.done = self._part.size
+        answer.end()
 
     def _write(self, pieces: Iterator[bytes]) -> None:
         part, hasher = self._part, self._hasher
