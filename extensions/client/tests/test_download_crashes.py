@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from download_source import Handler, Source, chunks, give, left_over, multihash,
 from pelagos_client.download import Guard, Limits, State, Wanted, errors, fetch
 
 CONTENT = random.Random(7).randbytes(2_500_000)  # noqa: S311
+LARGE = random.Random(10).randbytes(18_000_001)  # noqa: S311
 HERE = Guard(named=["127.0.0.1"])
 QUICK = Limits(attempts=2, first_wait=0.001, longest_wait=0.01)
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -72,18 +74,37 @@ for deadly in range(1, 200):
 """
 
 
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
 @pytest.fixture
 def source() -> Iterator[Source]:
     with serve() as running:
         yield running
 
 
-@pytest.mark.parametrize("checksum", ["", multihash(CONTENT)], ids=["unknown", "declared"])
-def test_a_killed_download_is_continued(source: Source, tmp_path: Path, checksum: str) -> None:
-    url = source.add("/a", CONTENT)
+@pytest.mark.parametrize(
+    ("content", "checksum"),
+    [(CONTENT, ""), (CONTENT, multihash(CONTENT)), (LARGE, "")],
+    ids=["unknown", "declared", "large"],
+)
+def test_a_killed_download_is_continued(
+    source: Source, tmp_path: Path, content: bytes, checksum: str
+) -> None:
+    url = source.add("/a", content)
     given, killed = threading.Event(), threading.Event()
     chance = random.Random(8)  # noqa: S311
-    left = [chance.randrange(400_000) for _ in range(8)]
+    # of a large file up to 1 MiB is in memory
+    first = 2_200_000 if content is LARGE else 1
+    left = [first + chance.randrange(300_000) for _ in range(6)]
+    into = tmp_path / "into"
+
+    def size() -> int:
+        return max((part.stat().st_size for part in into.glob("*.part")), default=0)
 
     def partly(handler: Handler) -> None:
         if not left:
@@ -99,32 +120,34 @@ def test_a_killed_download_is_continued(source: Source, tmp_path: Path, checksum
     while True:
         killed.clear()
         given.clear()
-        command = [sys.executable, "-c", CHILD, str(PACKAGE), url, str(tmp_path / "into"), checksum]
+        command = [sys.executable, "-c", CHILD, str(PACKAGE), url, str(into), checksum]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
             if not left:
                 out, _ = child.communicate(timeout=60)
                 break
             assert given.wait(60)
+            until(lambda: size() > max(sizes, default=0))
             child.send_signal(signal.SIGKILL)
             child.wait(60)
             killed.set()
-        assert not (tmp_path / "into" / "a.nc").exists()
-        sizes += [part.stat().st_size for part in (tmp_path / "into").glob("*.part")]
+        assert not (into / "a.nc").exists()
+        sizes.append(size())
     resumed, found, state = json.loads(out)
-    assert (tmp_path / "into" / "a.nc").read_bytes() == CONTENT
-    assert (found, state) == (multihash(CONTENT), "ready")
+    assert (into / "a.nc").read_bytes() == content
+    assert (found, state) == (multihash(content), "ready")
     assert resumed == sizes[-1] > 0
     assert sizes == sorted(sizes)
     assert left_over(tmp_path) == []
 
 
 @pytest.mark.parametrize("how", ["again", "continued"])
+@pytest.mark.parametrize("content", [CONTENT[:900_000], LARGE], ids=["small", "large"])
 def test_killed_before_any_call_on_files_there_is_no_wrong_file(
-    source: Source, tmp_path: Path, how: str
+    source: Source, tmp_path: Path, content: bytes, how: str
 ) -> None:
     """From nothing each time, and each time from what the last one left."""
-    url = source.add("/a", CONTENT[:900_000])
-    (tmp_path / "right").write_bytes(CONTENT[:900_000])
+    url = source.add("/a", content)
+    (tmp_path / "right").write_bytes(content)
     into = tmp_path / "into"
     into.mkdir()
     command = [sys.executable, "-c", EVERY_CALL, str(PACKAGE), url, str(into)]
@@ -133,7 +156,7 @@ def test_killed_before_any_call_on_files_there_is_no_wrong_file(
     )
     assert told.returncode == 0, told.stderr
     assert int(told.stdout) > 10
-    assert (into / "a.nc").read_bytes() == CONTENT[:900_000]
+    assert (into / "a.nc").read_bytes() == content
 
 
 def test_a_limit_on_files_is_a_full_disk(source: Source, tmp_path: Path) -> None:
