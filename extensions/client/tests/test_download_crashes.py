@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from download_source import Handler, Source, chunks, give, left_over, multihash, serve
+from download_source import Handler, Source, chunks, give, left_over, multihash, say, serve
 from pelagos_client.download import Guard, Limits, State, Wanted, errors, fetch
 
 CONTENT = random.Random(7).randbytes(2_500_000)  # noqa: S311
@@ -33,7 +33,7 @@ print(json.dumps([got.resumed, got.checksum, got.state.value]))
 """
 # Kills itself before the n-th system call on files, for every n until one gets through.
 EVERY_CALL = """
-import os, signal, sys
+import os, shutil, signal, sys
 sys.path.insert(0, sys.argv[1])
 import pelagos_client.download.engine
 from pelagos_client.download import Guard, Wanted, fetch
@@ -53,21 +53,28 @@ def run(deadly):
     guard = Guard(named=["127.0.0.1"])
     report = fetch([Wanted(sys.argv[2], "a.nc")], sys.argv[3], guard=guard)
     os._exit(0 if report.good else 1)
-for deadly in range(1, 200):
+def forked(deadly):
     pid = os.fork()
     if not pid:
         run(deadly)
-    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+for deadly in range(1, 200):
+    if sys.argv[5] == "changed":
+        shutil.rmtree(sys.argv[3], ignore_errors=True)
+        shutil.copytree(sys.argv[6], sys.argv[3])
+    status = forked(deadly)
+    if sys.argv[5] == "changed" and status:
+        assert forked(0) == 0, deadly
     if os.path.exists(os.path.join(sys.argv[3], "a.nc")):
         with open(os.path.join(sys.argv[3], "a.nc"), "rb") as file:
             assert file.read() == open(sys.argv[4], "rb").read(), deadly
-        if os.waitstatus_to_exitcode(status) == 0:
+        if status == 0:
             print(deadly)
             break
         if sys.argv[5] == "again":
             os.unlink(os.path.join(sys.argv[3], "a.nc"))
     else:
-        assert os.waitstatus_to_exitcode(status) == -9, status
+        assert status == -9, status
     if sys.argv[5] == "again":
         for name in os.listdir(sys.argv[3]):
             os.unlink(os.path.join(sys.argv[3], name))
@@ -157,6 +164,24 @@ def test_killed_before_any_call_on_files_there_is_no_wrong_file(
     assert told.returncode == 0, told.stderr
     assert int(told.stdout) > 10
     assert (into / "a.nc").read_bytes() == content
+
+
+def test_killed_while_it_begins_another_version_nothing_is_mixed(
+    source: Source, tmp_path: Path
+) -> None:
+    """From a part of the old version each time; then once more without being killed."""
+    url = source.add("/a", CONTENT[:900_000])
+    source.first["/a"] = [lambda handler: give(handler, cut=500_000), say(404)]
+    before = tmp_path / "before"
+    assert not fetch([Wanted(url, "a.nc")], before, guard=HERE, limits=QUICK).good
+    assert left_over(before) == [".json", ".part"]
+    source.add("/a", CONTENT[900_000:1_800_000])
+    (tmp_path / "right").write_bytes(CONTENT[900_000:1_800_000])
+    command = [sys.executable, "-c", EVERY_CALL, str(PACKAGE), url, str(tmp_path / "into")]
+    command += [str(tmp_path / "right"), "changed", str(before)]
+    told = subprocess.run(command, check=False, capture_output=True, timeout=120)
+    assert told.returncode == 0, told.stderr
+    assert int(told.stdout) > 10
 
 
 def test_a_limit_on_files_is_a_full_disk(source: Source, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ class Hasher:
         self.seen = 0
         # a check of content, not of secrets: md5 is what many archives declare
         self._hash = hashlib.new(kind, usedforsecurity=False)
-        self._queue: queue.Queue[bytes | None] = queue.Queue(_WAITING)
+        self._queue: queue.Queue[bytes | None]
         self._thread: threading.Thread | None = None
 
     def update(self, data: bytes) -> None:
@@ -97,6 +97,7 @@ class Hasher:
             self._hash.update(data)
             return
         if self._thread is None:
+            self._queue = queue.Queue(_WAITING)
             self._thread = threading.Thread(target=self._run, name="pelagos-hash", daemon=True)
             self._thread.start()
         self._queue.put(data)

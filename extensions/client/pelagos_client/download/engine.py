@@ -34,7 +34,7 @@ from pelagos_client.download.model import (
     State,
     Wanted,
 )
-from pelagos_client.download.parts import Part, check_path
+from pelagos_client.download.parts import Part, check_path, sync_folder
 from pelagos_client.download.transfer import Declared, Transfer
 from pelagos_client.download.watch import Watch
 from pelagos_client.download.wire import Lines
@@ -157,6 +157,8 @@ class _Run:
             for thread in threads:
                 if thread.ident is not None:
                     thread.join()
+        for folder in {file.path.parent for file in self._results.values() if file.good}:
+            sync_folder(folder)  # once for all its files
         self._tell(progress)
         results = tuple(self._results[index] for index in range(len(self._files)))
         return Report(results, time.monotonic() - self._began)

@@ -50,10 +50,13 @@ class Answer:
         self.ended = False
         self._line, self._response = line, response
         self._came = 0
+        self._headers: dict[str, str] = {}
+        for name, value in response.headers.items():
+            self._headers.setdefault(name.lower(), value.strip())
 
     def header(self, name: str) -> str:
         """A header, or nothing."""
-        return (self._response.headers.get(name) or "").strip()
+        return self._headers.get(name.lower(), "")
 
     @property
     def packed(self) -> str:

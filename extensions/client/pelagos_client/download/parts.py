@@ -16,7 +16,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from pelagos_client.download.errors import (
@@ -83,6 +84,17 @@ class Sidecar:
         return found if good else None
 
 
+def sync_folder(path: Path) -> None:
+    """Names in a folder survive a power cut from now on, where a file system can say so."""
+    with suppress(OSError):
+        folder = os.open(path, _FOLDER)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@cache
 def boot() -> str:
     """Which start of the machine this is; empty if nobody knows."""
     with suppress(OSError):
@@ -208,7 +220,7 @@ class Part:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN
                 file = os.open(self._words, flags, 0o600, dir_fd=self._folder)
                 try:
-                    os.write(file, json.dumps(asdict(sidecar)).encode())
+                    os.write(file, json.dumps(vars(sidecar)).encode())
                 finally:
                     os.close(file)
         except OSError as error:
@@ -284,13 +296,12 @@ class Part:
         return found.f_bavail * found.f_frsize
 
     def finish(self) -> None:
-        """Give the file its name, once the disk has it whole."""
+        """Give the file its name, once the disk has it whole. `sync_folder` makes that last."""
         try:
             os.fsync(self._file)
             os.rename(self._part, self._parts[-1], src_dir_fd=self._folder, dst_dir_fd=self._folder)
             self._finished = True
             self._unlink(self._words)
-            os.fsync(self._folder)
         except OSError as error:
             raise self._failed(error) from error
 

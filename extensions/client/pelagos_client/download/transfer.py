@@ -314,7 +314,7 @@ class Transfer:
             str(self._declared.checksum or ""),
             total,
             etag,
-            modified if _settled(modified, answer.header("Date")) else "",
+            modified if _strong(etag) or _settled(modified, answer.header("Date")) else "",
             boot(),
         )
         self._part.begin(None if packed else words)
