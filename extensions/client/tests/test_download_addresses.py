@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import logging
 import ssl
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from download_source import Handler, Source, give, say, serve
+from hypothesis import given, strategies
 from pelagos_client.download import Engine, Fetched, Guard, Limits, Wanted, errors, fetch
 from pelagos_client.download.addresses import is_public, parse, shown
 
@@ -79,6 +81,19 @@ def test_what_others_might_read_in_another_way_is_refused(url: str) -> None:
     with pytest.raises(errors.RefusedError) as caught:
         Guard().check(url)
     assert "secret" not in str(caught.value)
+
+
+@given(
+    strategies.text(max_size=60), strategies.sampled_from(["", "http://", "https://a.org", "//"])
+)
+def test_any_text_is_understood_in_one_way_or_refused(text: str, before: str) -> None:
+    try:
+        location = parse(before + text)
+    except errors.RefusedError:
+        return
+    assert parse(location.url) == location
+    assert location.url.isascii()
+    assert urllib.parse.urlsplit(location.url).hostname == location.host
 
 
 def test_messages_carry_no_secrets() -> None:

@@ -10,6 +10,8 @@ import hashlib
 import itertools
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -46,6 +48,7 @@ from pelagos_client.download import (
 )
 from pelagos_client.download import fetch as fetch_all
 
+PACKAGE = Path(__file__).resolve().parents[1]
 HERE = Guard(named=["127.0.0.1"])
 QUICK = Limits(first_wait=0.001, longest_wait=0.01, silence=5, connect=5, overall=60)
 CONTENT = random.Random(5).randbytes(3_000_000)  # noqa: S311
@@ -399,6 +402,27 @@ def test_a_disk_that_fills_while_a_large_file_comes_keeps_what_fits(
     again = fetch(url, tmp_path)
     assert again.path.read_bytes() == LARGE
     assert again.resumed == got.size
+
+
+def test_many_large_files_at_once_need_little_memory(source: Source, tmp_path: Path) -> None:
+    code = """
+import re, sys
+sys.path.insert(0, sys.argv[1])
+from pelagos_client.download import Guard, Limits, Wanted, fetch
+files = [Wanted(sys.argv[2], str(n)) for n in range(24)]
+limits = Limits(per_host=24)
+report = fetch(files, sys.argv[3], guard=Guard(named=["127.0.0.1"]), limits=limits).check()
+print({file.checksum for file in report.files} == {sys.argv[4]})
+print(int(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1]) * 1024)
+"""
+    url = source.add("/a", LARGE)
+    arguments = [str(PACKAGE), url, str(tmp_path), multihash(LARGE)]
+    told = subprocess.run(
+        [sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True
+    )
+    right, memory = told.stdout.split()
+    assert right == "True"
+    assert int(memory) < 150_000_000
 
 
 def test_cancelling_a_large_file_keeps_what_came(source: Source, tmp_path: Path) -> None:
@@ -865,6 +889,15 @@ def test_links_in_the_way_are_not_followed(source: Source, tmp_path: Path) -> No
     (into / f".pelagos-{mark}.part").symlink_to(tmp_path / "outside" / "file")
     assert isinstance(fetch(url, into).error, errors.OccupiedError)
     assert [path.read_bytes() for path in (tmp_path / "outside").iterdir()] == [b"old"]
+
+
+def test_who_does_not_download_does_not_wait_for_the_engine() -> None:
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import pelagos_client; print(*sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(PACKAGE)], check=True, capture_output=True, text=True
+    )
+    assert "pelagos_client.dataspace" in told.stdout.split()
+    assert {"pelagos_client.download", "stamina", "tenacity"} & set(told.stdout.split()) == set()
 
 
 def test_two_files_of_one_name_are_a_mistake(source: Source, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ _KINDS = {
 _NAMES = {"sha-1": "sha1", "sha2-256": "sha256", "sha-256": "sha256", "sha-512": "sha512"}
 _CODES = {name: code for code, (name, _) in _KINDS.items()}
 _AT_ONCE = 2**20  # bytes; up to here a thread costs more than it saves
-_WAITING = 8  # pieces
+_WAITING = 4  # pieces
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ from pelagos_client.download.checksums import Hasher
 from pelagos_client.download.parts import Part
 
 BLOCK = 2**20
-_BLOCKS = 6
+_BLOCKS = 5
+# of one process: they bound its memory; more large files at once are written in the plain way
+ROOM = threading.BoundedSemaphore(8)
 Fill = Callable[[memoryview], int]
 
 

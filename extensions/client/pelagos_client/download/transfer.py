@@ -22,7 +22,7 @@ from pelagos_client.download.errors import (
 from pelagos_client.download.exchange import Answer, Session, check_headers
 from pelagos_client.download.model import Fetched, Limits, Proof, State, Wanted
 from pelagos_client.download.parts import Part, Sidecar, boot
-from pelagos_client.download.pipeline import Pipeline
+from pelagos_client.download.pipeline import ROOM, Pipeline
 from pelagos_client.download.unpack import unpacked
 from pelagos_client.download.watch import Watch
 from pelagos_client.progress import readable
@@ -202,8 +202,12 @@ class Transfer:
             modified=answer.header("Last-Modified")[:60],
             proof=proof,
         )
-        if not packed and answer.length is not None and answer.length >= _LARGE:
-            self._write_large(answer)
+        large = not packed and (answer.length or 0) >= _LARGE
+        if large and ROOM.acquire(blocking=False):
+            try:
+                self._write_large(answer)
+            finally:
+                ROOM.release()
         else:
             pieces = self._within_wire(answer.pieces())
             self._write(unpacked(pieces, str(answer.location)) if packed else pieces)
