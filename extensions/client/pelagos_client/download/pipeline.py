@@ -14,10 +14,10 @@ from collections.abc import Callable
 from pelagos_client.download.checksums import Hasher
 from pelagos_client.download.parts import Part
 
-BLOCK = 2**20
-_BLOCKS = 5
+BLOCK = 2**21
+_BLOCKS = 6
 # of one process: they bound its memory; more large files at once are written in the plain way
-ROOM = threading.BoundedSemaphore(8)
+ROOM = threading.BoundedSemaphore(4)
 Fill = Callable[[memoryview], int]
 
 
