@@ -2,7 +2,7 @@
 
 Beside the file `name` stand `.pelagos-<mark>.part`, its first bytes, and `.pelagos-<mark>.json`,
 which says what they are the first bytes of. The second is removed before the first is begun anew,
-and written before its first byte, so that bytes never stand beside the words of another version.
+and written after that, so that bytes never stand beside the words of another version.
 Only a whole file gets its name, once the disk has it.
 """
 
@@ -36,6 +36,7 @@ _OPEN = os.O_CLOEXEC | os.O_NOFOLLOW
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _SIDECAR_BYTES = 2**16
 _READ = 2**20
+_WORTH = 2**16  # bytes; less of a killed download is begun anew
 _DIRECT = getattr(os, "O_DIRECT", 0)
 _ALIGNED = 4096  # bytes; what disks want of offsets and sizes then
 _FLUSH = 2**25  # bytes after which the disk is told to begin; else all waits for the last sync
@@ -115,7 +116,7 @@ class Part:
         self.size = 0
         self.sidecar: Sidecar | None = None
         self._flushed = 0
-        self._finished = False
+        self._finished = self._unwritten = False
         self._direct, self._may_direct = False, bool(_DIRECT)
         self._folder = self._file = -1
         mark = hashlib.sha256(self._parts[-1].encode()).hexdigest()[:16]
@@ -216,21 +217,27 @@ class Part:
             os.ftruncate(self._file, 0)
             self.size = self._flushed = 0
             self.sidecar = sidecar
-            if sidecar:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN
-                file = os.open(self._words, flags, 0o600, dir_fd=self._folder)
-                try:
-                    os.write(file, json.dumps(vars(sidecar)).encode())
-                finally:
-                    os.close(file)
+            self._unwritten = sidecar is not None
         except OSError as error:
             raise self._failed(error) from error
+
+    def _write_words(self) -> None:
+        """Say what the bytes are of, once they are worth it. Raises OSError."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN
+        file = os.open(self._words, flags, 0o600, dir_fd=self._folder)
+        try:
+            os.write(file, json.dumps(vars(self.sidecar)).encode())
+        finally:
+            os.close(file)
+        self._unwritten = False
 
     def write_block(self, data: memoryview) -> None:
         """Append memory that begins at a page, past the page cache where that can be done."""
         odd = self.size % _ALIGNED or len(data) % _ALIGNED
         if not odd and self._set_direct(True):
             try:
+                if self._unwritten:
+                    self._write_words()
                 count = os.pwrite(self._file, data, self.size)
             except OSError as error:
                 if error.errno in _FULL:
@@ -260,6 +267,8 @@ class Part:
         view = memoryview(data)
         self._set_direct(False)
         try:
+            if self._unwritten and self.size + len(view) > _WORTH:
+                self._write_words()
             while view:
                 count = os.pwrite(self._file, view, self.size)
                 if not count:
@@ -301,7 +310,8 @@ class Part:
             os.fsync(self._file)
             os.rename(self._part, self._parts[-1], src_dir_fd=self._folder, dst_dir_fd=self._folder)
             self._finished = True
-            self._unlink(self._words)
+            if not self._unwritten:
+                self._unlink(self._words)
         except OSError as error:
             raise self._failed(error) from error
 
@@ -320,6 +330,9 @@ class Part:
         if self._file >= 0:
             if not self.size and not self._finished:
                 self.discard()
+            elif self._unwritten and not self._finished:
+                with suppress(OSError):
+                    self._write_words()
             os.close(self._file)
         if self._folder >= 0:
             os.close(self._folder)
