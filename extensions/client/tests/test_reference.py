@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pelagos_client.errors
-from pelagos_client import dataspace, workspace
+from pelagos_client import dataspace, download, workspace
+from pelagos_client.download import errors as download_errors
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "client.md"
 
@@ -17,3 +18,10 @@ def test_the_reference_names_everything() -> None:
     errors = [name for name, e in vars(pelagos_client.errors).items() if isinstance(e, type)]
     assert len(calls) > 8
     assert [word for word in [*calls, *errors] if word not in page] == []
+
+
+def test_the_page_of_the_download_engine_names_everything() -> None:
+    page = PAGE.with_name("download-engine.md").read_text()
+    found = [name for name, e in vars(download_errors).items() if isinstance(e, type)]
+    assert len(found) > 15
+    assert [word for word in [*download.__all__, *found] if word not in page] == []
