@@ -17,7 +17,6 @@ import gzip
 import itertools
 import multiprocessing
 import random
-import resource
 import socket
 import subprocess
 import sys
@@ -168,7 +167,9 @@ def harvest(what: str, url: str, index: Path | None) -> Row:
             run.finish()
     seconds = time.perf_counter() - start
     cpu = time.process_time() - spent
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # not getrusage: that of a new process begins with the memory of the one that made it
+    status = Path("/proc/self/status").read_text()
+    megabytes = int(status.partition("VmHWM:")[2].split()[0]) / 1024
     return Row(what, granules, rejected, seconds, cpu, megabytes)
 
 

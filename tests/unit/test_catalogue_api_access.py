@@ -10,11 +10,14 @@ from typing import Any
 import httpx
 import pytest
 from catalogue_service import FLOATS, SECRET, STATIONS, HubStandIn, Service, build, settings
+from pelagos.catalogue.harvest import RUNS_FILE
+from pelagos.catalogue.harvest.records import Ending, Progress, RunState
+from pelagos.catalogue.harvest.runs import Runs
 from pelagos.catalogue.index import Writer
 from pelagos.catalogue.records import CollectionRecord
 from pelagos.deployment import CATALOGUE_PATH
 from pelagos.settings import VirtualLab
-from pelagos.settings.sources import CatalogueScope
+from pelagos.settings.sources import CatalogueScope, CatalogueSettings, FilesSource, SourceKind
 
 OPEN = VirtualLab(
     name="open-sea",
@@ -371,3 +374,40 @@ def test_a_hub_that_is_away_is_said_so(index: Path) -> None:
         answer = client.get("/search")
         assert answer.status_code == 503
         assert "The hub, which knows who you are" in answer.json()["description"]
+
+
+def test_the_page_of_the_sources_tells_nothing_of_collections_out_of_the_scope(
+    tmp_path: Path, hub: HubStandIn
+) -> None:
+    build(tmp_path / "index.sqlite")
+    chosen = settings(OPEN, COAST, NAVY)
+    names = ("argo", "emodnet", "closed")
+    held = {"argo": {"floats": 60}, "emodnet": {"stations": 7, "other": 900}, "closed": {"s": 3}}
+    sources = [
+        FilesSource(name=name, title=f"Title of {name}", kind=SourceKind.FILES, path="/none")
+        for name in names
+    ]
+    chosen = chosen.model_copy(update={"catalogue": CatalogueSettings(sources=sources)})
+    with Runs(tmp_path / RUNS_FILE) as runs:
+        for name in names:
+            run = runs.run(runs.queue(name))
+            assert run is not None
+            runs.finish(run, Ending(RunState.DONE), Progress(), next_run=0, held=held[name])
+    with Service(tmp_path / "index.sqlite", hub, chosen) as service:
+        told = {}
+        for person in (hub.person("eve"), hub.person("bob"), hub.person("root", admin=True)):
+            with service.client(person) as client:
+                answer = client.get("/sources.json")
+                del client.headers["authorization"]
+                client.cookies.set("service-catalogue", person)
+                page = client.get("/sources")
+            assert page.is_success
+            assert ("closed" in page.text) == ("closed" in answer.text)
+            told[person] = {
+                one["name"]: (one["collections"], one["granules"])
+                for one in answer.json()["sources"]
+            }
+    eve, bob, root = told.values()
+    assert eve == {"argo": (1, 60)}
+    assert bob == {"argo": (1, 60), "emodnet": (2, 907)}
+    assert set(root) == set(names)

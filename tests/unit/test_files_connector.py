@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import os
 import shutil
 import socket
+import sys
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -599,3 +601,36 @@ def test_every_file_of_the_recordings_is_accounted_for(tmp_path: Path) -> None:
     assert "6902652" in floats
     assert found.granules["seadatanet/odv_input_profile_diap.txt"].assets[0].type == "text/plain"
     assert media_type("a/b.TXT") == "text/plain"
+
+
+def test_a_process_that_can_not_be_started_is_no_fault_of_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "data" / "a.nc")
+    closed = tmp_path / "python"
+    closed.write_text("")  # may not be run, as one below /root by the harvester's account
+    monkeypatch.setattr(sys, "executable", str(closed))
+    with pytest.raises(SourceError, match=r"can be started.*Permission denied") as raised:
+        Harvest(source_at(tmp_path / "data"))
+    assert "account" in raised.value.mend
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize("what", ["listdir", "stat"])
+def test_a_failing_disk_or_mount_is_no_deletion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, what: str
+) -> None:
+    write(tmp_path / "a" / "a.nc")
+    write(tmp_path / "b" / "b.nc")
+    memory: dict[str, Any] = {}
+    assert len(Harvest(source_at(tmp_path), memory).granules) == 2
+    there, calls = getattr(os, what), itertools.count(1)
+
+    def fails(*given: Any, **more: Any) -> Any:
+        if next(calls) == 3:  # within the folders
+            raise OSError(number, os.strerror(number))
+        return there(*given, **more)
+
+    monkeypatch.setattr(os, what, fails)
+    with pytest.raises(SourceError, match=os.strerror(number)):
+        Harvest(source_at(tmp_path), memory)

@@ -21,7 +21,7 @@ from harvesting import Place, Remote, granules, source
 from pelagos.catalogue.harvest import LOCK_FILE
 from pelagos.catalogue.harvest.harvester import AT_ONCE
 from pelagos.catalogue.harvest.lock import BusyError, Who, holder, only_one
-from pelagos.catalogue.harvest.records import RunState
+from pelagos.catalogue.harvest.records import Progress, Run, RunState, SourceRecord
 from pelagos.catalogue.harvest.runs import Runs
 from pelagos.catalogue.harvest.schedule import BY_HAND, due, next_run
 from pelagos.catalogue.index import check
@@ -319,3 +319,67 @@ def test_the_schedule_counts_from_the_end_of_a_run() -> None:
     assert next_run(100, 0, RunState.DONE, 0, ever_good=False) == BY_HAND
     assert 140 < next_run(100, 0, RunState.FAILED, 1, ever_good=False) < 180
     assert due(None, 0, 100) == due(None, 3_600, 100) == 100
+
+
+def scheduled_runs(place: Place) -> None:
+    """Let the service do all that is due now."""
+    with place.harvester(scheduled=True) as harvester:
+        harvester.begin()
+
+        def idle() -> bool:
+            harvester.step()
+            return not harvester.runs.under_way() and not harvester._threads
+
+        until(idle, 60, "the end of all runs")
+
+
+@pytest.mark.parametrize("schedule", [0, 7 * 86_400])
+def test_an_index_that_was_deleted_is_filled_again_at_the_next_start(
+    place: Place, schedule: int
+) -> None:
+    place.sources = [source(schedule=schedule)]
+    place.remote.collections = {"a": granules(3)}
+    place.remote.memory = {"etag": "of the first run"}
+    scheduled_runs(place)
+    place.remote.known = {}
+    scheduled_runs(place)
+    assert place.remote.asked == ["a"], "it is not due again"
+    for path in place.folder.glob("index.sqlite*"):
+        path.unlink()
+    scheduled_runs(place)
+    assert place.found() == {"alpha.a": {"g0", "g1", "g2"}}
+    assert place.remote.known == {}, "the memory is of the deleted index"
+
+
+def test_an_index_that_is_deleted_while_harvests_go_on_is_noticed(place: Place) -> None:
+    place.remote.collections = {"a": granules(3)}
+    scheduled_runs(place)
+    with place.harvester(scheduled=True) as harvester:
+        place.index.unlink()
+        with pytest.raises(StateError, match="deleted or replaced"):
+            harvester.run()
+    scheduled_runs(place)
+    assert place.found() == {"alpha.a": {"g0", "g1", "g2"}}
+
+
+def test_a_source_that_left_the_settings_leaves_the_index_even_without_run_records(
+    place: Place,
+) -> None:
+    several(place, "alpha", "beta")
+    scheduled_runs(place)
+    for path in place.folder.glob("runs.sqlite*"):
+        path.unlink()
+    place.sources = [source("alpha")]
+    scheduled_runs(place)
+    assert place.found("beta") == {}
+    assert place.found("alpha")
+
+
+def test_a_clock_that_was_ahead_puts_no_harvest_off_for_years() -> None:
+    then = 1_000.0 + 4 * 365 * 86_400
+    ran = Run(1, "alpha", RunState.DONE, then, then, then, False, Progress())
+    record = SourceRecord("alpha", next_run=ran.finished + 3_600, good_run=ran.finished, last=ran)
+    assert due(record, 3_600, 1_000.0) == 1_000.0
+    assert due(record, 0, 1_000.0) == BY_HAND
+    # a small step back is none
+    assert due(record, 3_600, ran.finished - 60) == ran.finished + 3_600

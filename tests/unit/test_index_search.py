@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from index_truth import Known
 from pelagos.catalogue.index import Reader, Writer, check, settle, step2
-from pelagos.catalogue.query import TOTAL_LIMIT, Criteria, Facet, Order, Page, Slice
+from pelagos.catalogue.query import TOTAL_LIMIT, Criteria, Facet, Order, Page, QueryError, Slice
 from pelagos.catalogue.records import (
     Box,
     CollectionRecord,
@@ -280,3 +280,38 @@ def test_case_and_diacritics_do_not_matter(tmp_path: Path, few: int) -> None:
                 assert sorted(key[1] for key in keys_of(page)) == found, text
     finally:
         reader.close()
+
+
+@pytest.mark.parametrize("level", ["-(a, b -{})", "-(a -b, c d -{})", "(a OR b -{})", "-({}), x"])
+def test_no_text_is_too_deep_for_the_index(tmp_path: Path, level: str) -> None:
+    record = CollectionRecord("one", "Sea level")
+    store(tmp_path / "index.sqlite", [Known("alpha", record, GranuleRecord("a"))])
+    reader = Reader(tmp_path / "index.sqlite")
+    text, answers = "sea", 0
+    for _ in range(40):
+        text = level.replace("{}", text)
+        try:
+            reader.granules(Criteria(text, Box(0, 0, 30, 30)), Slice())
+            answers += 1
+        except QueryError as error:
+            assert "q:" in str(error)  # noqa: PT017 - some levels are answered, deeper ones refused
+    reader.close()
+    assert answers >= 8
+
+
+def test_a_word_that_is_typed_again_and_again_costs_once(tmp_path: Path) -> None:
+    known = [
+        Known("alpha", CollectionRecord(f"c{number}", title), GranuleRecord("a"))
+        for number, title in enumerate(("Sea ice", "Sea level", "Argo"))
+    ]
+    store(tmp_path / "index.sqlite", known)
+    reader = Reader(tmp_path / "index.sqlite")
+    statements: list[str] = []
+    reader._connection.set_trace_callback(statements.append)
+    once = reader.granules(Criteria("sea"), Slice())
+    length = max(map(len, statements))
+    statements.clear()
+    often = reader.granules(Criteria("sea " * 30 + ", sea" * 30), Slice())
+    assert often.documents == once.documents
+    assert max(map(len, statements)) < 4 * length
+    reader.close()

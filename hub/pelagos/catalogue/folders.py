@@ -7,6 +7,7 @@ count. Somebody else may change the folder at the same time.
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.resources
 import os
 import stat
@@ -20,6 +21,8 @@ from pelagos.errors import SourceError
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a FIFO does not wait for a writer
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# gone, closed or changed by somebody; all else is the disk's or the mount's fault
+_NO_TROUBLE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.EPERM))
 _DEPTH = 64
 NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
 ODV_SUFFIXES = (".txt", ".odv")
@@ -110,7 +113,10 @@ class Tree:
             self._base = -1
 
     def walk(self) -> Iterator[Entry | Rejected]:
-        """All files that may be data, sorted by folder; what is skipped on purpose is said."""
+        """All files that may be data, sorted by folder; what is skipped on purpose is said.
+
+        Raises SourceError if the disk or the mount fails meanwhile.
+        """
         yield from self._walk(os.dup(self._base), "", 0)
 
     def _walk(self, folder: int, prefix: str, depth: int) -> Iterator[Entry | Rejected]:
@@ -125,7 +131,8 @@ class Tree:
                     continue
                 try:
                     found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                except OSError:
+                except OSError as error:
+                    self._check_trouble(path, error)
                     continue  # removed since
                 if stat.S_ISDIR(found.st_mode):
                     below.append(name)
@@ -136,6 +143,7 @@ class Tree:
             for name in below:
                 yield from self._below(folder, prefix + name, name, depth)
         except OSError as error:
+            self._check_trouble(prefix, error)
             yield Rejected(prefix or ".", f"the folder can't be read: {error.strerror}")
         finally:
             os.close(folder)
@@ -147,9 +155,18 @@ class Tree:
         try:
             inner = os.open(name, _FOLDER, dir_fd=folder)
         except OSError as error:
+            self._check_trouble(path, error)
             yield Rejected(path, f"the folder can't be read: {error.strerror}")
             return
         yield from self._walk(inner, f"{path}/", depth + 1)
+
+    def _check_trouble(self, path: str, error: OSError) -> None:
+        """Raises SourceError if the disk or the mount fails: then nothing is known to be gone."""
+        if error.errno not in _NO_TROUBLE:
+            raise SourceError(
+                f"{self.root / path}: can't be read: {error.strerror}",
+                "Is the file system whole, and mounted?",
+            ) from error
 
     def open(self, path: str) -> int:
         """A descriptor of the regular file at `path`, for reading.

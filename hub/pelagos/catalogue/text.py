@@ -23,7 +23,8 @@ from pelagos.catalogue.query import QueryError
 
 TEXT_LIMIT = 2_000  # characters
 WORD_LIMIT = 64
-_DEPTH_LIMIT = 32
+# each level is up to seven symbols on the stack of FTS5's parser, which has room for 100
+_DEPTH_LIMIT = 10
 _PREFIX_LEAST = 2  # characters of a last word that is only begun
 PRIVATE = "\ue000"  # begins the terms that the index makes itself; never in text
 

@@ -11,6 +11,7 @@ import time
 from types import TracebackType
 
 from pelagos.catalogue.formats.summary import Summary, UnreadableError, from_json
+from pelagos.errors import SourceError
 
 _ANSWER_LIMIT = 8 * 2**20  # bytes
 _START = 30.0  # seconds more for a process that has just been started
@@ -55,11 +56,11 @@ class Reader:
             self._process = None
 
     def netcdf(self, descriptor: int) -> Summary:
-        """What an open NetCDF file says. Raises UnreadableError."""
+        """What an open NetCDF file says. Raises UnreadableError; SourceError without a process."""
         return self._ask(b"n", descriptor)
 
     def odv(self, descriptor: int) -> Summary:
-        """What an open ODV spreadsheet says. Raises UnreadableError."""
+        """What an open ODV spreadsheet says. Raises UnreadableError; SourceError likewise."""
         return self._ask(b"o", descriptor)
 
     def _ask(self, kind: bytes, descriptor: int) -> Summary:
@@ -103,13 +104,22 @@ class Reader:
         self.close()
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "pelagos.catalogue.formats.worker"],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,  # libhdf5 prints its stack of errors
-                env=_environment(),
-            )
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "pelagos.catalogue.formats.worker"],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,  # libhdf5 prints its stack of errors
+                    env=_environment(),
+                )
+            except OSError as error:  # no fault of the file that was to be read
+                ours.close()
+                raise SourceError(
+                    f"no process that reads files can be started: {sys.executable}: "
+                    f"{error.strerror}",
+                    "The harvester's account must be able to run this Python: put it and the "
+                    "checkout where everybody can read them, then ./pelagos down and up.",
+                ) from error
         self._channel, self._fresh = ours, True
         return ours
 

@@ -26,7 +26,7 @@ from pelagos.catalogue.harvest.records import (
 )
 from pelagos.catalogue.harvest.runs import Runs
 from pelagos.catalogue.harvest.shared import SharedIndex
-from pelagos.errors import PelagosError
+from pelagos.errors import PelagosError, StateError
 from pelagos.settings.sources import Source
 
 logger = logging.getLogger(__name__)
@@ -75,9 +75,14 @@ class Harvester:
         return {source.name: source for source in self.sources}
 
     def run(self) -> None:
-        """Harvest until `stop`. Raises StateError."""
+        """Harvest until `stop`. Raises StateError; also if somebody took the index away."""
         self.begin()
         while not self.stop.is_set():
+            if not self.index.in_place():
+                raise StateError(
+                    "The index was deleted or replaced under the harvester.",
+                    "It starts anew by itself, and reads from the sources what the index lacks.",
+                )
             try:
                 self.step()
             except PelagosError as error:  # a full disk: it may be mended meanwhile
@@ -89,7 +94,9 @@ class Harvester:
         """Settle what an earlier process left, before the first step."""
         self.runs.mark_interrupted(_DIED, _AGAIN)
         if self.options.scheduled:
-            self._remove_gone()
+            held = self.index.known()
+            self._remove_gone(held)
+            self._ask_for_lost(held)
 
     def step(self) -> None:
         """One look at what is to be done."""
@@ -110,9 +117,17 @@ class Harvester:
             if run.state is RunState.QUEUED and run.source not in self._threads:
                 self._begin(run)
 
-    def _remove_gone(self) -> None:
+    def _ask_for_lost(self, held: Mapping[str, Mapping[str, int]]) -> None:
+        """Sources of which the index lacks what was stored are due now, whatever their schedule."""
+        for name in self._configured:
+            collections = held.get(name, {})
+            if self.runs.believe(name, collections):
+                logger.warning("The index lacks records of %s: all are read again", name)
+                self.runs.lost(name, collections)
+
+    def _remove_gone(self, held: Mapping[str, Mapping[str, int]]) -> None:
         """Take sources that are not in the settings any more out of the index."""
-        for name in self.runs.sources().keys() - self._configured.keys():
+        for name in (self.runs.sources().keys() | held.keys()) - self._configured.keys():
             logger.info("%s is not in the settings any more: its records go", name)
             self._in_thread(name, self._remove, name)
 

@@ -260,15 +260,26 @@ class Runs:
         )
         return {row["id"] for row in rows}
 
-    def believe(self, source: str, held: Mapping[str, int]) -> None:
+    def believe(self, source: str, held: Mapping[str, int]) -> bool:
         """The index holds these granules by collection: if it lacks some that were stored, forget.
 
-        It may be a new one, or an older one from a backup: then what the connector remembers
-        would keep it from ever being filled again.
+        Whether it does. It may be a new one, or an older one from a backup: then what the connector
+        remembers would keep it from ever being filled again.
         """
         rows = self._file.rows("SELECT id, granules FROM collections WHERE source = ?", source)
-        if any(held.get(row["id"], -1) < row["granules"] for row in rows):
+        lacking = any(held.get(row["id"], -1) < row["granules"] for row in rows)
+        if lacking:
             self.forget_memory(source)
+        return lacking
+
+    def lost(self, source: str, held: Mapping[str, int]) -> None:
+        """The index has only this left of a source: as if it had never been harvested well."""
+        with self._file.change() as db:
+            db.execute(
+                "UPDATE sources SET next_run = ?, good_run = 0, collections = ?, granules = ? "
+                "WHERE name = ?",
+                (self._now(), len(held), sum(held.values()), source),
+            )
 
     def memory(self, source: str, settings: str) -> dict[str, Any]:
         """What the connector remembers, for a run that begins with these settings.

@@ -10,6 +10,7 @@ from pelagos.catalogue.harvest.records import RunState, SourceRecord
 _FIRST_RETRY = 60.0  # seconds
 _LONGEST_RETRY = 6 * 3600.0
 _SPREAD = 0.25
+_STEP = 300.0  # seconds that a clock may be set back without a run for it
 BY_HAND = 0.0  # a next run that never comes by itself
 
 
@@ -51,6 +52,8 @@ def due(record: SourceRecord | None, schedule: float, now: float) -> float:
         return now
     if not record.last.state.over or (not schedule and record.good_run):
         return BY_HAND
+    if record.last.finished > now + _STEP:
+        return now  # the clock was wrong then: nobody knows how long ago that was
     if not schedule:
         return record.next_run or now
     # a schedule that was made shorter since counts

@@ -18,6 +18,8 @@ class IndexWriter(Protocol):
 
     def run(self, source: str, title: str) -> IndexRun: ...  # noqa: D102
     def forget(self, source: str) -> int: ...  # noqa: D102
+    def known(self) -> dict[str, dict[str, int]]: ...  # noqa: D102
+    def in_place(self) -> bool: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
 
@@ -47,6 +49,14 @@ class SharedIndex:
     def forget(self, source: str) -> int:
         """See the index."""
         return self.call(self._writer.forget, source)
+
+    def known(self) -> dict[str, dict[str, int]]:
+        """See the index."""
+        return self.call(self._writer.known)
+
+    def in_place(self) -> bool:
+        """See the index. Does not wait for its turn: it only looks at the file's name."""
+        return self._writer.in_place()
 
     def close(self) -> None:
         """Close the writer, after what was handed over."""

@@ -134,20 +134,21 @@ def _text(parts: _Parts, expression: Expression) -> Match:
         found = [_text(parts, part) for part in expression.parts]
         if None in found:
             return None
-        return f"({' OR '.join(filter(None, found))})"
+        return f"({' OR '.join(dict.fromkeys(filter(None, found)))})"
     return _every(parts, expression)
 
 
 def _every(parts: _Parts, expression: Every) -> Match:
     needed = [match for part in expression.parts if (match := _text(parts, part)) is not None]
-    match = " AND ".join(needed) or None
+    # a word that was typed twice costs once: it may stand for thousands of collections
+    match = " AND ".join(dict.fromkeys(needed)) or None
     if not expression.without:
         return match and f"({match})"
     base = f"({match or _terms(parts.among)})"
     without = [_text(parts, part) for part in expression.without]
     # what all have is missing nowhere
     unwanted = [match if match is not None else f"({_terms(parts.among)})" for match in without]
-    return f"({base} NOT ({' OR '.join(unwanted)}))"
+    return f"({base} NOT ({' OR '.join(dict.fromkeys(unwanted))}))"
 
 
 def _facet(parts: _Parts, facet: Facet, wanted: Sequence[str]) -> Match:

@@ -45,6 +45,7 @@ class Writer:
             os.close(self._lock)
             raise
         self.connection.execute("PRAGMA temp_store = FILE")
+        self._identity = _identity(path)
         self.allocator = Allocator(self.connection)
         self._tagsets: dict[_Tagged, tuple[int, str]] = {}
 
@@ -63,6 +64,25 @@ class Writer:
         """Let others write."""
         self.connection.close()
         os.close(self._lock)
+
+    def known(self) -> dict[str, dict[str, int]]:
+        """How many granules each collection has now, by source and by the records' identifiers."""
+        try:
+            sources = self.connection.execute("SELECT name FROM source").fetchall()
+            rows = self.connection.execute(
+                "SELECT s.name, c.id, c.granules FROM source s "
+                "JOIN collection c ON c.source = s.num"
+            ).fetchall()
+        except sqlite3.Error as error:
+            raise unusable(self.path, error) from error
+        found: dict[str, dict[str, int]] = {name: {} for (name,) in sources}
+        for name, identifier, granules in rows:
+            found[name][identifier] = granules
+        return found
+
+    def in_place(self) -> bool:
+        """Whether the file it writes to is still the one that readers find at `path`."""
+        return self._identity == _identity(self.path)
 
     def run(self, source: str, title: str) -> Run:
         """A new generation of the records of one source; `title` is the infrastructure's."""
@@ -162,6 +182,14 @@ class Writer:
         """What was numbered may not have been kept."""
         self.allocator.forget()
         self._tagsets.clear()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _lock(path: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from fastapi import HTTPException, Request
@@ -27,6 +27,8 @@ from pelagos.services.catalogue.live import Live
 from pelagos.services.catalogue.readers import Readers
 from pelagos.services.catalogue.search import Wanted
 from pelagos.services.web import caller
+
+T = TypeVar("T")
 
 _FIRST, _REST = "first", "rest"
 # what all items of a collection have in common: a live source need not be asked for it
@@ -60,7 +62,7 @@ class Answers:
                 }
             )
 
-        return _json(await self._readers.ask(question))
+        return _json(await self._ask(request, question))
 
     async def items(self, request: Request, wanted: Wanted, collection: str = "") -> Response:
         """Item Search, or the items of one collection. Raises HTTPException for an unknown one.
@@ -75,7 +77,7 @@ class Answers:
                 raise QueryError(f"collections: here it can only be {collection[:200]!r}.")
             criteria = replace(criteria, collections=(collection,))
         if live := self._live.only(criteria.collections):
-            page = await self._live_items(live, criteria, wanted.part)
+            page = await self._live_items(request, live, criteria, wanted.part)
             return _json(_features(page, links, wanted), GEOJSON)
 
         def question(reader: Reader) -> bytes:
@@ -83,9 +85,14 @@ class Answers:
                 _found(reader.collection(collection, view.scope), "collection", collection)
             return _features(reader.granules(criteria, wanted.part), links, wanted)
 
-        return _json(await self._readers.ask(question), GEOJSON)
+        return _json(await self._ask(request, question), GEOJSON)
 
-    async def _live_items(self, collection: str, criteria: Criteria, part: Slice) -> Page:
+    async def _ask(self, request: Request, question: Callable[[Reader], T]) -> T:
+        return await self._readers.ask_for(caller(request).name, question)
+
+    async def _live_items(
+        self, request: Request, collection: str, criteria: Criteria, part: Slice
+    ) -> Page:
         """Items of a live collection, if it is what the facets ask for."""
 
         def question(reader: Reader) -> tuple[Document, bool]:
@@ -95,10 +102,10 @@ class Answers:
             fits = not facets or reader.collections(meant, Slice(limit=1)).total > 0
             return _found(found, "collection", collection), fits
 
-        document, fits = await self._readers.ask(question)
+        document, fits = await self._ask(request, question)
         if not fits:
             return Page([], 0, more=False)
-        return await self._live.granules(document, criteria, part)
+        return await self._live.granules(caller(request).name, document, criteria, part)
 
     async def collection(self, request: Request, identifier: str) -> Response:
         """One collection. Raises HTTPException if the caller sees none of that id."""
@@ -109,22 +116,23 @@ class Answers:
             found = reader.collection(identifier, view.scope)
             return orjson.dumps(links.collection(_found(found, "collection", identifier)))
 
-        return _json(await self._readers.ask(question))
+        return _json(await self._ask(request, question))
 
     async def item(self, request: Request, collection: str, identifier: str) -> Response:
         """One item. Raises HTTPException if the caller sees none of that id."""
         links = self.links(request)
         view = await self._views.of(caller(request))
         if self._live.only((collection,)):
-            above = await self._readers.ask(lambda one: one.collection(collection, view.scope))
-            item = await self._live.granule(_found(above, "collection", collection), identifier)
+            above = await self._ask(request, lambda one: one.collection(collection, view.scope))
+            found = _found(above, "collection", collection)
+            item = await self._live.granule(caller(request).name, found, identifier)
             return _json(orjson.dumps(links.item(_found(item, "item", identifier))), GEOJSON)
 
         def question(reader: Reader) -> bytes:
             found = reader.granule(collection, identifier, view.scope)
             return orjson.dumps(links.item(_found(found, "item", identifier)))
 
-        return _json(await self._readers.ask(question), GEOJSON)
+        return _json(await self._ask(request, question), GEOJSON)
 
     async def facets(self, request: Request, wanted: Wanted) -> Response:
         """Values of the facets with counts: of items, if collections are named; else of those."""
@@ -149,7 +157,7 @@ class Answers:
                 }
             )
 
-        return _json(await self._readers.ask(question))
+        return _json(await self._ask(request, question))
 
 
 def _features(page: Page, links: Links, wanted: Wanted) -> bytes:

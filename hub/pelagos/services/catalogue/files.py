@@ -59,7 +59,7 @@ def file_routes(settings: Settings, readers: Readers, views: Views, guards: list
         def question(reader: Reader) -> list[dict[str, Any]]:
             return reader.granules(criteria, Slice(limit=1)).documents
 
-        found = await readers.ask(question) if source in sources else []
+        found = await readers.ask_for(caller(request).name, question) if source in sources else []
         if not found:
             raise _missing(path)
         try:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from pelagos.catalogue.index import IndexError_, Reader
 from pelagos.errors import AwayError
+from pelagos.services.catalogue.turns import Turns
 
 T = TypeVar("T")
 
@@ -70,6 +71,8 @@ class Readers:
         self, path: Path, threads: int = 4, seconds: float = 10.0, waiting: int = 64
     ) -> None:
         self._path, self._seconds = path, seconds
+        # of one person at most half of the threads
+        self._turns = Turns(threads // 2, waiting // 2)
         self._running: set[_Job] = set()
         self._jobs: queue.Queue[_Job | None] = queue.Queue(threads + waiting)
         self._threads = [
@@ -94,6 +97,14 @@ class Readers:
                 for job in list(self._running):
                     job.stop()
                 thread.join(_AGAIN_SECONDS)
+
+    async def ask_for(self, person: str, question: Callable[[Reader], T]) -> T:
+        """The same for a person, whose questions leave threads to others.
+
+        Raises HTTPException (429) if too many of theirs wait.
+        """
+        async with self._turns.of(person):
+            return await self.ask(question)
 
     async def ask(self, question: Callable[[Reader], T]) -> T:
         """What `question` finds out from a reader. Raises AwayError, and what it raises."""

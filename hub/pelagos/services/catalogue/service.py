@@ -109,7 +109,7 @@ def app_for(
         _page_routes(pages, page, reader),
         file_routes(settings, readers, views, [reader]),
         _open_routes(),
-        *sources_routers(pages, guard, settings.catalogue.sources, index.parent),
+        *sources_routers(pages, guard, settings.catalogue.sources, index.parent, views),
         _metric_routes(guard, settings, index.parent / RUNS_FILE),
         guard.router,
     ):

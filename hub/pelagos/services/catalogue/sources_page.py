@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +22,7 @@ from pelagos.catalogue.harvest.records import Rejection, Run, RunState
 from pelagos.catalogue.harvest.runs import Runs
 from pelagos.errors import AwayError, StateError
 from pelagos.services.application import Pages
+from pelagos.services.catalogue.access import Views
 from pelagos.services.web import CSRF_FIELD, Guard, caller
 from pelagos.services.workspace.storage import about
 from pelagos.settings.sources import Source
@@ -42,19 +44,27 @@ _NOT_READ = "The records of harvests can't be read now."
 class SourcesPage:
     """The page, over what it is made of. `folder` is the catalogue's; `prefix` has no final slash.
 
-    Every method raises AwayError if the run records can't be used.
+    `views` says which collections somebody may see: of a source without one of them nothing is
+    told, of the others how many of theirs there are. Every method raises AwayError if the run
+    records can't be used.
     """
 
     def __init__(
-        self, pages: Pages, guard: Guard, sources: Sequence[Source], folder: Path, prefix: str
+        self,
+        pages: Pages,
+        guard: Guard,
+        sources: Sequence[Source],
+        folder: Path,
+        prefix: str,
+        views: Views | None = None,
     ) -> None:
         self._pages, self._guard, self._sources = pages, guard, sources
-        self._folder, self.prefix = folder, prefix
+        self._folder, self.prefix, self._views = folder, prefix, views
 
     async def show(self, request: Request, *, asked: str = "") -> Response:
         """The page. `asked` is the name of a source whose harvest was just asked for."""
         admin = caller(request).admin
-        rows = await asyncio.to_thread(self._rows, admin)
+        rows = await self._rows_for(request)
         known = asked if any(row["name"] == asked for row in rows) else ""
         values = {
             "rows": rows,
@@ -77,15 +87,24 @@ class SourcesPage:
         await asyncio.to_thread(self._ask, name, person.name)
         logger.info("%r asked for a harvest of %s", person.name, name)
 
-    async def as_json(self, *, admin: bool) -> dict[str, Any]:
+    async def as_json(self, request: Request) -> dict[str, Any]:
         """What a program gets: the same as the page."""
-        rows = await asyncio.to_thread(self._rows, admin)
+        rows = await self._rows_for(request)
         for row in rows:
             for shown in _FOR_PEOPLE:
                 row.pop(shown, None)
             if row.get("last"):
                 row["last"].pop("seconds_text")
         return {"sources": rows}
+
+    async def _rows_for(self, request: Request) -> list[dict[str, Any]]:
+        """What the caller may know of every source."""
+        person = caller(request)
+        rows = await asyncio.to_thread(self._rows, person.admin)
+        if person.admin or self._views is None:
+            return rows
+        scope = (await self._views.of(person)).scope
+        return rows if scope is None else _within(rows, scope)
 
     def _ask(self, name: str, person: str) -> None:
         try:
@@ -114,6 +133,19 @@ class SourcesPage:
                 ]
         except (StateError, OSError) as error:
             raise _away(error) from error
+
+
+def _within(rows: list[dict[str, Any]], scope: frozenset[str]) -> list[dict[str, Any]]:
+    """Rows of sources of which these collections are, with no count of others."""
+    visible = Counter(identifier.partition(".")[0] for identifier in scope)
+    found = []
+    for row in rows:
+        if count := visible[row["name"]]:
+            known = count == row["collections"]
+            found.append(
+                {**row, "collections": count, "granules": row["granules"] if known else None}
+            )
+    return found
 
 
 def _away(error: Exception) -> AwayError:

@@ -12,17 +12,18 @@ from fastapi.responses import RedirectResponse, Response
 
 from pelagos.deployment import CATALOGUE_PATH
 from pelagos.services.application import Pages
+from pelagos.services.catalogue.access import Views
 from pelagos.services.catalogue.sources_page import SourcesPage
 from pelagos.services.pace import Pace
-from pelagos.services.web import Guard, caller
+from pelagos.services.web import Guard
 from pelagos.settings.sources import Source
 
 
 def sources_routers(
-    pages: Pages, guard: Guard, sources: Sequence[Source], folder: Path
+    pages: Pages, guard: Guard, sources: Sequence[Source], folder: Path, views: Views | None = None
 ) -> list[APIRouter]:
-    """All of them, to be included below the service's path. `folder` is the catalogue's."""
-    page = SourcesPage(pages, guard, sources, folder, CATALOGUE_PATH)
+    """All of them, to be included below the service's path: see SourcesPage."""
+    page = SourcesPage(pages, guard, sources, folder, CATALOGUE_PATH, views)
     look = Pace(rate=5, burst=20)
     return [
         page_routes(guard, page, look),
@@ -62,6 +63,6 @@ def program_routes(guard: Guard, page: SourcesPage, look: Pace) -> APIRouter:
 
     @router.get("/sources.json", dependencies=[Depends(look.limited)])
     async def sources(request: Request) -> dict[str, Any]:
-        return await page.as_json(admin=caller(request).admin)
+        return await page.as_json(request)
 
     return router
