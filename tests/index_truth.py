@@ -58,7 +58,10 @@ def named(record: GranuleRecord | CollectionRecord) -> list[str]:
 def fields(known: Known) -> list[str]:
     granule, collection = known.granule, known.collection
     own = [granule.id, granule.title, granule.platform, *granule.instruments, *granule.words]
-    over = [*collection.keywords, *collection.platforms, *collection.instruments]
+    over = [*collection.keywords]
+    for names in (collection.platforms, collection.instruments):
+        if len(names) == 1:  # of several, nobody knows which is the granule's
+            over += names
     return [*own, *named(granule), collection.title, *over, *named(collection)]
 
 

@@ -76,6 +76,29 @@ def test_a_fresh_machine_harvests_its_starter(tmp_path: Path) -> None:
     assert {oct(path.stat().st_mode & 0o777) for path in folder.iterdir()} == {"0o600"}
 
 
+def test_what_was_rejected_is_told_by_its_name_and_no_column_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "hello.txt").write_text("no columns\n")
+    for name in ("a.nc", "b.nc"):
+        (files / name).write_text("<html>")
+    settings = tmp_path / "pelagos.yaml"
+    settings.write_text(
+        "catalogue: {sources: [{name: cruises-of-the-institute, kind: files, "
+        f"path: {files}, title: Cruises}}]}}\n"
+    )
+    options = ["--settings", str(settings), "--state", str(tmp_path / "state")]
+    told = run(app, ["harvest", *options])
+    assert "cruises-of-the-institute" in told.stdout.splitlines()[1]
+    assert "1 rejected: hello.txt: " in told.stdout
+    assert "2 rejected, such as a.nc: not NetCDF" in told.stdout
+    again = run(app, ["harvest", *options])
+    assert "…" not in again.stdout.splitlines()[1]
+
+
 def test_an_unknown_source_is_answered_with_those_that_exist(
     tmp_path: Path, settings_file: Path
 ) -> None:

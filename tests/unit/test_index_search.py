@@ -25,7 +25,7 @@ from pelagos.catalogue.records import (
     identify,
 )
 
-_WORDS = ["sea", "level", "argo", "float", "temperature", "ctd", "R19", "x-ray"]
+_WORDS = ["sea", "glider", "level", "argo", "float", "temperature", "ctd", "R19", "x-ray"]
 _EDGES = [-180.0, -179.5, -20.0, -5.0, -1.0, 0.0, 0.5, 1.0, 5.0, 19.99, 20.0, 100.0, 179.5, 180.0]
 _NORTHS = [-90.0, -89.5, -20.0, -1.0, 0.0, 0.5, 5.0, 30.0, 89.5, 90.0]
 
@@ -93,8 +93,8 @@ def collections(draw: st.DrawFn) -> CollectionRecord:
         licence=draw(st.sampled_from(["CC-BY-4.0", "other"])),
         keywords=draw(st.sampled_from([(), ("float",), ("sea level", "argo")])),
         parameters=draw(parameters),
-        platforms=draw(st.sampled_from([(), ("glider",)])),
-        instruments=draw(st.sampled_from([(), ("ADCP",)])),
+        platforms=draw(st.sampled_from([(), ("glider",), ("glider", "RV Belgica")])),
+        instruments=draw(st.sampled_from([(), ("ADCP",), ("CTD", "ADCP")])),
     )
 
 

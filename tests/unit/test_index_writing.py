@@ -448,3 +448,33 @@ def test_a_writer_that_is_killed_leaves_a_whole_index(path: Path) -> None:
         assert ask(path, Criteria(f"profile {words} -nothing")).total >= expected > 0
     edition = [record.id for record in wanted if record.words == ("edition 99",)]
     assert sorted(ids(ask(path, Criteria('"edition 99"'), Slice(10_000)))) == sorted(edition)
+
+
+def test_one_of_a_collections_platforms_does_not_find_granules_of_the_others(path: Path) -> None:
+    several = replace(FLOATS, platforms=("13857", "13858"), instruments=("APEX", "ARVOR"))
+    store(path, [granule(1, platform="13857"), granule(2, platform="13858"), granule(3)], several)
+    reader = Reader(path)
+    try:
+        found = reader.granules(Criteria(text="13857"), Slice(limit=9)).documents
+        assert [one["id"] for one in found] == ["g1"]
+        assert reader.granules(Criteria(text="arvor"), Slice(limit=9)).total == 0
+        assert reader.collections(Criteria(text="13857 arvor"), Slice(limit=9)).total == 1
+        store(path, [granule(1)], replace(FLOATS, platforms=("RV Example",)))
+        assert reader.granules(Criteria(text="rv example"), Slice(limit=9)).total == 1
+    finally:
+        reader.close()
+
+
+def test_a_facet_has_the_codes_of_the_quantity_and_not_of_the_first_record(path: Path) -> None:
+    surface = Parameter("Temperature", standard_name="surface_temperature", p02="TEMP")
+    odd = Parameter("Odd", standard_name="odd_thing")
+    store(path, [], replace(FLOATS, parameters=(surface, odd), licence="other"))
+    reader = Reader(path)
+    try:
+        counts = reader.collection_facets(Criteria())
+    finally:
+        reader.close()
+    terms = {one.value: one.terms for one in counts[Facet.PARAMETER]}
+    assert terms["temperature"]["standard_name"] == "sea_water_temperature"
+    assert terms["odd thing"] == {"standard_name": "odd_thing"}
+    assert [one.title for one in counts[Facet.LICENCE]] == ["Other, see the data set"]

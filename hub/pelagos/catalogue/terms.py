@@ -166,6 +166,19 @@ def complete(parameter: Parameter) -> Parameter:
     return replace(parameter, p02=found.p02)
 
 
+def codes_of(parameter: Parameter) -> dict[str, str]:
+    """The codes of the quantity, for its facet: for a known one those of the table, since that of
+    one record (`surface_temperature`) may not be those of the next."""
+    if found := term_of(parameter):
+        name, p01 = (*found.standard_names, "")[0], (*found.p01, "")[0]
+        codes = {"standard_name": name, "p01": p01, "p02": found.p02}
+    else:
+        codes = {
+            "standard_name": parameter.standard_name, "p01": parameter.p01, "p02": parameter.p02
+        }  # fmt: skip
+    return {vocabulary: code for vocabulary, code in codes.items() if code}
+
+
 def words_of(parameter: Parameter) -> tuple[str, ...]:
     """What a parameter is found by."""
     own = (parameter.name, parameter.standard_name.replace("_", " "))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from collections.abc import Sequence
@@ -13,7 +14,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from pelagos.catalogue.harvest.records import Run, RunState
+from pelagos.catalogue.harvest.records import Rejection, Run, RunState
+from pelagos.catalogue.harvest.tally import kind_of
 from pelagos.cli.console import (
     JsonOption,
     SettingsOption,
@@ -49,6 +51,8 @@ def harvest(
     json: JsonOption = False,
 ) -> None:
     """Bring what the sources have into the catalogue. Exit code 1 if one of them failed."""
+    # what goes wrong is told below, once and by its source: not as lines of a log too
+    logging.getLogger().addHandler(logging.NullHandler())
     wanted = ops.Wanted(state_of(state), settings, source, accept_loss)
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -122,7 +126,9 @@ def _state(run: Run) -> str:
 
 
 def _print(outcomes: list[ops.Outcome]) -> None:
-    table = Table("source", "", box=None)
+    table = Table(box=None)
+    for name in ("source", ""):
+        table.add_column(name, no_wrap=True)
     for name in ("collections", "found", "stored", "new", "removed", "rejected", "seconds"):
         table.add_column(name, justify="right", min_width=len(name))
     for one in outcomes:
@@ -143,8 +149,16 @@ def _print(outcomes: list[ops.Outcome]) -> None:
 
 
 def _print_rejections(one: ops.Outcome) -> None:
+    first: dict[str, Rejection] = {}
+    for rejection in one.rejections:
+        first.setdefault(kind_of(rejection.reason), rejection)
     reasons = sorted(one.run.progress.reasons.items(), key=lambda found: -found[1])
     for reason, count in reasons[:_REASONS]:
-        out.print(f"{one.source.name}: {count:,} rejected: {escape(reason)}")
+        told, example = reason, first.get(reason)
+        if example:
+            told = f"{example.which}: {example.reason}"
+        such = ", such as" if example and count > 1 else ":"
+        text = f"{one.source.name}: {count:,} rejected{such} {told}"
+        out.print(escape(text))
     if len(reasons) > _REASONS:
         out.print(f"{one.source.name}: {len(reasons) - _REASONS} more reasons, on the page")

@@ -13,8 +13,9 @@ import orjson
 from pelagos.catalogue.index import cells, keys
 from pelagos.catalogue.query import Facet
 from pelagos.catalogue.records import CollectionRecord, GranuleRecord, Parameter
+from pelagos.catalogue.rights import OTHER
 from pelagos.catalogue.stac import collection_document, granule_document
-from pelagos.catalogue.terms import complete, key_of, title_of, words_of
+from pelagos.catalogue.terms import codes_of, complete, key_of, title_of, words_of
 from pelagos.catalogue.text import PRIVATE
 
 OWN_FACETS = (Facet.PARAMETER, Facet.PLATFORM, Facet.INSTRUMENT)  # that granules have of their own
@@ -69,15 +70,18 @@ def collection_row(source: str, source_title: str, record: CollectionRecord) -> 
     document = collection_document(source, source_title, record)
     parameters = [word for one in record.parameters for word in words_of(complete(one))]
     codes = [code for one in record.parameters for code in (one.p01, one.p02) if code]
-    subject = (*record.keywords, *parameters, *codes, *record.platforms, *record.instruments)
+    # the words of title and subject find its granules too. Of several platforms or instruments
+    # nobody knows which is a granule's: it has its own, or is not found by them
+    shared = [names for names in (record.platforms, record.instruments) if len(names) == 1]
+    subject = (*record.keywords, *parameters, *codes, *(name for (name,) in shared))
     more = (record.id, record.description, record.citation, record.doi, source, source_title)
-    providers = tuple(provider.name for provider in record.providers)
+    names = (*record.platforms, *record.instruments, *(one.name for one in record.providers))
     interval = record.interval
     return CollectionRow(
         document["id"],
         record.title,
         _text(subject),
-        _text((*more, *providers)),
+        _text((*more, *names)),
         keys.span(interval.start, interval.end) if interval else (None, None),
         keys.milliseconds(record.updated) if record.updated else None,
         tuple(cells.stored(box) for box in record.boxes),
@@ -88,7 +92,8 @@ def collection_row(source: str, source_title: str, record: CollectionRecord) -> 
 
 def _collection_values(source: str, source_title: str, record: CollectionRecord) -> Iterable[Value]:
     yield Value(Facet.INFRASTRUCTURE, source, source_title or source)
-    yield Value(Facet.LICENCE, record.licence or "other")
+    licence = record.licence or OTHER
+    yield Value(Facet.LICENCE, licence, "Other, see the data set" if licence == OTHER else "")
     yield from own_values(record.parameters, record.platforms, record.instruments)
 
 
@@ -99,10 +104,8 @@ def own_values(
     """The values of facets that a record names itself, each once."""
     found: dict[tuple[Facet, str], Value] = {}
     for one in parameters:
-        whole = complete(one)
-        terms = {"standard_name": whole.standard_name, "p01": whole.p01, "p02": whole.p02}
-        known = tuple((name, text) for name, text in terms.items() if text)
-        value = Value(Facet.PARAMETER, key_of(whole), title_of(whole), known)
+        known = tuple(codes_of(one).items())
+        value = Value(Facet.PARAMETER, key_of(one), title_of(one), known)
         found.setdefault((value.facet, value.value), value)
     for facet, names in ((Facet.PLATFORM, platforms), (Facet.INSTRUMENT, instruments)):
         for name in names:

@@ -40,7 +40,7 @@ from pelagos.services.catalogue.sources_routes import sources_routers
 from pelagos.services.identity import Hub
 from pelagos.services.own_folder import prepare_folder
 from pelagos.services.serving import prepare_process, serve
-from pelagos.services.web import Guard, caller
+from pelagos.services.web import Guard
 from pelagos.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def app_for(
     def page(request: Request) -> Response:
         return pages.render(
             "catalogue.html",
-            {"base": answers.links(request).base, "admin": caller(request).admin},
+            {"base": answers.links(request).base},
         )
 
     add_stac_api(app, answers, settings.site.name, CATALOGUE_PATH, [reader], page)
