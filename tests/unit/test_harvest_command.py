@@ -109,6 +109,7 @@ def test_an_unknown_source_is_answered_with_those_that_exist(
     assert result.exit_code == 1
     assert "no source 'argo'" in result.stderr
     assert "nowhere, starter" in result.stderr
+    assert "./pelagos down, then up" in result.stderr
     assert not (tmp_path / "s").exists(), "nothing was made"
 
 

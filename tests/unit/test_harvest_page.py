@@ -99,6 +99,7 @@ async def test_an_administrator_sees_errors_and_may_run(client: httpx.AsyncClien
     assert "198" in page
     assert "urn:SDN:CDI:LOCAL:7" in page
     assert "The source has more than" in page
+    assert "<br>Look at its page." in page
     assert page.count(">Run now</button>") == len(SOURCES)
 
 
@@ -302,6 +303,9 @@ def test_doctor_tells_a_whole_index_from_a_damaged_one(vre: Deployment) -> None:
     with Writer(path):
         pass
     assert looked(vre)["catalogue index"].level is Level.OK
+    Path(f"{path}-wal").write_bytes(b"x" * (5 << 20))
+    assert looked(vre)["catalogue index"].detail.startswith("5")
+    Path(f"{path}-wal").unlink()
     path.write_bytes(b"no database " * 1000)
     damaged = looked(vre)["catalogue index"]
     assert damaged.level is Level.ERROR

@@ -478,3 +478,18 @@ def test_a_facet_has_the_codes_of_the_quantity_and_not_of_the_first_record(path:
     assert terms["temperature"]["standard_name"] == "sea_water_temperature"
     assert terms["odd thing"] == {"standard_name": "odd_thing"}
     assert [one.title for one in counts[Facet.LICENCE]] == ["Other, see the data set"]
+
+
+def test_a_source_that_is_renamed_has_its_new_title_in_the_facet(path: Path) -> None:
+    for title in ("Argo", "Argo of the Atlantic"):
+        with Writer(path) as writer:
+            run = writer.run("argo", title)
+            run.collection(FLOATS)
+            run.finish_collection(FLOATS.id)
+            run.finish()
+    reader = Reader(path)
+    try:
+        [found] = reader.collection_facets(Criteria())[Facet.INFRASTRUCTURE]
+    finally:
+        reader.close()
+    assert found.title == "Argo of the Atlantic"

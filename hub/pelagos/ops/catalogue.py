@@ -36,7 +36,8 @@ class CatalogueStatus:
         collections = sum(one.collections for one in self.sources)
         granules = sum(one.granules for one in self.sources)
         parts = [
-            f"{collections:,} collections and {granules:,} granules of {len(self.sources)} sources"
+            f"{collections:,} collections and {granules:,} granules "
+            f"of {len(self.sources)} source{'' if len(self.sources) == 1 else 's'}"
         ]
         for word, count in (
             ("being harvested", sum(one.running for one in self.sources)),

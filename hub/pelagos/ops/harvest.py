@@ -129,7 +129,8 @@ def chosen(settings: Settings, name: str) -> list[Source]:
         names = [one.name for one in settings.catalogue.sources]
         raise PelagosError(
             unknown_source(name, names) if name else "The settings name no sources.",
-            "./pelagos harvest without a name harvests all."
+            "Settings are those of the last ./pelagos up, unless --settings names a file: a source "
+            "that was added since comes with ./pelagos down, then up."
             if names
             else "Add some below catalogue.sources: docs/how-to/catalogue-sources.md.",
         )

@@ -71,7 +71,9 @@ def look_at_index(found: Patient) -> Iterator[Finding]:
     if problem:
         yield Finding("catalogue index", Level.ERROR, f"{path} is damaged: {problem}", _MEND)
     else:
-        size = path.stat().st_size
+        # the newest pages stand in the log beside it until a checkpoint
+        log = path.with_name(f"{path.name}-wal")
+        size = path.stat().st_size + (log.stat().st_size if log.exists() else 0)
         yield Finding("catalogue index", Level.OK, f"{format_bytes(size)} at {path}")
 
 

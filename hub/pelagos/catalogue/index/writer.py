@@ -145,10 +145,16 @@ class Writer:
             raise unusable(self.path, error) from error
 
     def value_number(self, value: entries.Value) -> int:
-        """The number of a value of a facet, made if it is new. Within a transaction."""
+        """The number of a value of a facet, made if it is new. Within a transaction.
+
+        Title and terms are those that were given last: a source can be renamed.
+        """
         key = (value.facet.value, value.value)
         self.connection.execute(
-            "INSERT OR IGNORE INTO value (facet, value, title, terms) VALUES (?, ?, ?, ?)",
+            "INSERT INTO value (facet, value, title, terms) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (facet, value) DO UPDATE "
+            "SET title = excluded.title, terms = excluded.terms "
+            "WHERE title <> excluded.title OR terms <> excluded.terms",
             (*key, value.title, orjson.dumps(dict(value.terms)).decode()),
         )
         row = self.connection.execute(
