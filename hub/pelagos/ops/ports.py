@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 
 import psutil
 
 from pelagos.errors import PelagosError
 
 
-def check_port(address: str, port: int) -> None:
-    """Raise PelagosError if something listens there."""
+def check_port(address: str, port: int, patience: float = 0) -> None:
+    """Raise PelagosError if something is there, and stays there for `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            _check_port(address, port)
+        except PelagosError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
+def _check_port(address: str, port: int) -> None:
     try:
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -40,6 +40,8 @@ PROCESS_NOTICE = (
     "root: ./pelagos up does it)."
 )
 
+_LET_GO_SECONDS = 15.0
+
 
 @dataclass(frozen=True)
 class Request:
@@ -116,11 +118,11 @@ def prepare(request: Request, state: State, reporter: Reporter) -> Deployment:
     settings = load_settings(path, graph.names)
     backend = choose_backend(request, settings, state, reporter)
     last = last_facts(state)
-    if last:
-        clear_leftovers(state, last)
+    ended = clear_leftovers(state, last) if last else 0
     port = request.port or (last.port if last else DEFAULT_PORT)
     bind = request.bind or (last.bind if last else DEFAULT_BIND)
-    check_port(bind, port)
+    # what was just ended may take a moment to let go of it
+    check_port(bind, port, _LET_GO_SECONDS if ended else 0)
     if supervise.ensure_proxy():
         reporter.step("Installed the proxy (configurable-http-proxy)")
     own = last.model_dump() if last else {"hub_port": 0, "proxy_api_port": 0}
@@ -155,9 +157,9 @@ def prepare(request: Request, state: State, reporter: Reporter) -> Deployment:
             "as_account": as_account,
         }
     )
-    check_port(facts.hub_address, facts.hub_port)
-    check_port(facts.hub_address, facts.workspace_port)
-    check_port(facts.hub_address, facts.catalogue_port)
+    patience = _LET_GO_SECONDS if ended else 0
+    for own_port in (facts.hub_port, facts.workspace_port, facts.catalogue_port):
+        check_port(facts.hub_address, own_port, patience)
     state.write(facts, settings)
     return Deployment(state, facts, settings, graph)
 
