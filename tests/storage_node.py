@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import psutil
-from pelagos.deployment import STATE_VARIABLE, Deployment, State
+from pelagos.deployment import OWN_PORTS, STATE_VARIABLE, Deployment, State
 from pelagos.images import load_graph
 from pelagos.node import firewall, mounts
 from pelagos.node.network import policy_of
@@ -78,10 +78,7 @@ class Node:
         self.state = State(folder)
         self.state.prepare()
         facts = facts_of(self.state, BackendKind.DOCKER).model_copy(
-            update={
-                name: free_port()
-                for name in ("dav_port", "workspace_port", "catalogue_port", "hub_port")
-            }
+            update={name: free_port() for name in OWN_PORTS}
         )
         self.state.write(facts, settings or Settings())
         self.deployment = Deployment(self.state, facts, settings or Settings(), load_graph(ROOT))

@@ -39,6 +39,7 @@ def facts_of(state: State, backend: BackendKind = BackendKind.DOCKER) -> Facts:
         dav_port=8002,
         workspace_port=8003,
         catalogue_port=8004,
+        datapool_port=8005,
     )
 
 

@@ -30,8 +30,13 @@ LABEL = "org.pelagos"
 STATE_VARIABLE = "PELAGOS_STATE"
 WORKSPACE_PATH = "/services/workspace"
 CATALOGUE_PATH = "/services/catalogue"
+DATAPOOL_PATH = "/services/datapool"
 DAV_PATH = f"{WORKSPACE_PATH}/dav"
 _SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes; a name follows
+
+
+# ports that a VRE keeps, as running servers know them
+OWN_PORTS = ("hub_port", "dav_port", "workspace_port", "catalogue_port", "datapool_port")
 
 
 class Facts(BaseModel):
@@ -50,6 +55,7 @@ class Facts(BaseModel):
     dav_port: int = 0  # on the loopback
     workspace_port: int = 0  # on the hub's address: people's servers ask there too
     catalogue_port: int = 0  # likewise
+    datapool_port: int = 0  # likewise
     # whether services that need no root can run as the account `pelagos-server`
     as_account: bool = False
     # what each image was called when `up` made it ready: a later `git pull` changes recipes, and
@@ -147,6 +153,11 @@ class State:
     def catalogue(self) -> Path:
         """The catalogue's index and the records of its harvests; can be harvested again."""
         return self.folder / "catalogue"
+
+    @property
+    def datapool(self) -> Path:
+        """Where the orders are kept, unless they are in a database elsewhere."""
+        return self.folder / "datapool"
 
     @property
     def facts_file(self) -> Path:
@@ -320,6 +331,11 @@ class Deployment:
     def catalogue_origin(self) -> str:
         """The same of the catalogue service."""
         return f"http://{self.facts.hub_address}:{self.facts.catalogue_port}"
+
+    @property
+    def datapool_origin(self) -> str:
+        """The same of the service of the data pool."""
+        return f"http://{self.facts.hub_address}:{self.facts.datapool_port}"
 
     @property
     def hub_api(self) -> str:

@@ -20,7 +20,7 @@ from jupyterhub.utils import maybe_future
 from traitlets import Any as AnyTrait
 from traitlets.config import Configurable
 
-from pelagos.deployment import CATALOGUE_PATH, LABEL, WORKSPACE_PATH, Deployment
+from pelagos.deployment import CATALOGUE_PATH, DATAPOOL_PATH, LABEL, WORKSPACE_PATH, Deployment
 from pelagos.errors import RefusedError
 from pelagos.quotas import ServerLimits
 from pelagos.settings import VirtualLab
@@ -110,6 +110,7 @@ def server_spec(
             "PELAGOS_WORKSPACE_API": f"{deployment.workspace_origin}{WORKSPACE_PATH}/api",
             # where a STAC API begins: its landing page
             "PELAGOS_CATALOGUE_API": f"{deployment.catalogue_origin}{CATALOGUE_PATH}/",
+            "PELAGOS_DATAPOOL_API": f"{deployment.datapool_origin}{DATAPOOL_PATH}/api",
         },
     )
 

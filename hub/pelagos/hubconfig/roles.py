@@ -6,7 +6,7 @@ from typing import Any
 
 from traitlets.config import Config
 
-from pelagos.deployment import CATALOGUE_PATH, DAV_PATH, WORKSPACE_PATH, Deployment
+from pelagos.deployment import CATALOGUE_PATH, DATAPOOL_PATH, DAV_PATH, WORKSPACE_PATH, Deployment
 from pelagos.settings import WorkspaceKind
 
 OPERATOR = "pelagos-operator"
@@ -15,11 +15,14 @@ RECONCILER = "pelagos-reconciler"
 DAV = "pelagos-dav"
 WORKSPACE = WORKSPACE_PATH.rpartition("/")[2]
 CATALOGUE = CATALOGUE_PATH.rpartition("/")[2]
+DATAPOOL = DATAPOOL_PATH.rpartition("/")[2]
 
 # What a person's token, or a server's own, must hold to reach its owner's files.
 WORKSPACE_SCOPE = f"access:services!service={WORKSPACE}"
 # And to search.
 CATALOGUE_SCOPE = f"access:services!service={CATALOGUE}"
+# And to order.
+DATAPOOL_SCOPE = f"access:services!service={DATAPOOL}"
 
 SCOPES = {
     # ./pelagos check, status, down --servers: makes a person, starts and uses their server
@@ -36,15 +39,17 @@ SCOPES = {
     DAV: ["list:users", "read:users:name", "read:users:groups"],
     WORKSPACE: ["list:users", "read:users:name", "read:users:groups"],
     CATALOGUE: ["list:users", "read:users:name", "read:users:groups"],
+    DATAPOOL: ["list:users", "read:users:name", "read:users:groups"],
 }
-# JupyterHub's own roles, each with the way to its owner's files and to the catalogue added.
+# JupyterHub's own roles, each with the way to its owner's files, catalogue and orders added.
 _DEFAULT_ROLES = {
-    "user": ["self", WORKSPACE_SCOPE, CATALOGUE_SCOPE],
+    "user": ["self", WORKSPACE_SCOPE, CATALOGUE_SCOPE, DATAPOOL_SCOPE],
     "server": [
         "users:activity!user",
         "access:servers!server",
         WORKSPACE_SCOPE,
         CATALOGUE_SCOPE,
+        DATAPOOL_SCOPE,
     ],
 }
 
@@ -55,10 +60,13 @@ def update_roles(c: Config, deployment: Deployment) -> None:
         # part of this VRE: people need not be asked whether it may know their name
         "oauth_no_confirm": True,
         "display": True,
+        # the hub starts beside them, and asks once: with one that is away it starts all the same
+        "timeout": 2,
     }
     origins = {
         WORKSPACE: deployment.workspace_origin,
         CATALOGUE: deployment.catalogue_origin,
+        DATAPOOL: deployment.datapool_origin,
     }
     c.JupyterHub.services = [
         {

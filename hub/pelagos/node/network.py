@@ -26,7 +26,7 @@ def policy_of(deployment: Deployment) -> firewall.Policy:
     facts = deployment.facts
     return firewall.Policy(
         bridge=deployment.bridge,
-        ports=(facts.hub_port, facts.workspace_port, facts.catalogue_port),
+        ports=(facts.hub_port, facts.workspace_port, facts.catalogue_port, facts.datapool_port),
         resolvers=firewall.host_resolvers(),
         allow=tuple(deployment.settings.network.allow),
     )

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pelagos import accounts
-from pelagos.deployment import State
+from pelagos.deployment import OWN_PORTS, State
 from pelagos.errors import StateError
 from pelagos.files import write_private
 from pelagos.ops.report import Reporter
@@ -102,7 +102,7 @@ def adjust(plan: Plan, stage: Path, result: Restored) -> None:
     if plan.beside:
         result.instance = secrets.token_hex(3)
         write_private(state.folder / "instance", result.instance + "\n")
-        ports = dict.fromkeys(("hub_port", "dav_port", "workspace_port", "catalogue_port"), 0)
+        ports = dict.fromkeys(OWN_PORTS, 0)
         facts = facts.model_copy(update={"instance": result.instance, **ports})
         _forget_servers(state.hub / "jupyterhub.sqlite")
         result.notes.append(

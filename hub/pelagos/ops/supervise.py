@@ -139,6 +139,7 @@ def programs(deployment: Deployment) -> list[Program]:
     services = [
         Program("workspace", [*module, "pelagos.services.workspace"], 25, own),
         Program("catalogue", [*module, "pelagos.services.catalogue"], 25, own),
+        Program("datapool", [*module, "pelagos.services.datapool"], 25, own),
     ]
     if deployment.settings.storage.workspace.kind is WorkspaceKind.EMBEDDED:
         # uploads under way get time to end
@@ -146,11 +147,13 @@ def programs(deployment: Deployment) -> list[Program]:
         services.insert(0, dav)
     sweeper = Program("sweeper", [*module, "pelagos.node.sweeper"], 40, own)
     harvester = Program("harvester", [*module, "pelagos.services.harvester"], 40, own)
+    downloader = Program("downloader", [*module, "pelagos.services.downloader"], 40, own)
+    workers = [sweeper, harvester, downloader]
     if facts.backend is not BackendKind.DOCKER:
-        return [*services, proxy, hub, culler, sweeper, harvester]
+        return [*services, proxy, hub, culler, *workers]
     agent = Program("agent", [*module, "pelagos.node.agent"], 10, own)
     reconciler = Program("reconciler", [*module, "pelagos.services.reconciler"], 40, own)
-    return [agent, *services, proxy, hub, culler, sweeper, harvester, reconciler]
+    return [agent, *services, proxy, hub, culler, *workers, reconciler]
 
 
 def _section(program: Program, logs: Path) -> str:

@@ -153,12 +153,14 @@ def prepare(request: Request, state: State, reporter: Reporter) -> Deployment:
             # running servers know these too
             "workspace_port": facts.workspace_port or free_port(facts.hub_address, 8083),
             "catalogue_port": facts.catalogue_port or free_port(facts.hub_address, 8084),
+            "datapool_port": facts.datapool_port or free_port(facts.hub_address, 8085),
             "references": references,
             "as_account": as_account,
         }
     )
     patience = _LET_GO_SECONDS if ended else 0
-    for own_port in (facts.hub_port, facts.workspace_port, facts.catalogue_port):
+    shared = (facts.hub_port, facts.workspace_port, facts.catalogue_port, facts.datapool_port)
+    for own_port in shared:
         check_port(facts.hub_address, own_port, patience)
     state.write(facts, settings)
     return Deployment(state, facts, settings, graph)

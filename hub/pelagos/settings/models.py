@@ -108,6 +108,10 @@ class VirtualLab(Model):
     catalogue: CatalogueScope = Field(
         CatalogueScope(), description="What its people see of the catalogue."
     )
+    managers_see_orders: bool = Field(
+        False,
+        description="Its managers see what its members order in it; else only the owner sees it.",
+    )
 
 
 class CommunityImage(Model):
@@ -263,6 +267,40 @@ class Storage(Model):
     dataspace: Dataspace = Field(Dataspace(), description="Fast and volatile, on this machine.")
 
 
+class DataPool(Model):
+    """One copy of everything that people order, which all can read."""
+
+    quota: Bytes = Field(
+        100 * 2**30,
+        description=(
+            "The most that the pool may hold. What no order needs any more goes first when it is "
+            "reached, the longest unused before others."
+        ),
+        ge=2**20,
+    )
+    keep: Seconds = Field(
+        7 * 86400,
+        description="A ready order keeps its files in the pool for this long; renewed by its use.",
+        ge=60,
+    )
+    order_files: int = Field(
+        10_000, description="Files that one order may have at most.", ge=1, le=100_000
+    )
+    live_orders: int = Field(
+        50, description="Orders that one person may have under way at a time.", ge=1
+    )
+    downloads: int = Field(16, description="Files that are fetched at a time.", ge=1, le=64)
+    per_host: int = Field(4, description="Requests at a time to one host.", ge=1, le=32)
+    database_file: FolderPath = Field(
+        "",
+        description=(
+            "An absolute path of a file that holds the address of a PostgreSQL database, such as "
+            "`postgresql+psycopg://pelagos:PASSWORD@db.example.org/pelagos`; a file in the state "
+            "folder (SQLite) if empty."
+        ),
+    )
+
+
 class Settings(Model):
     """All of pelagos.yaml. Every key has a default: an empty file is the demonstration VRE."""
 
@@ -308,6 +346,7 @@ class Settings(Model):
     network: Network = Field(Network(), description="What people's servers may reach.")
     storage: Storage = Field(Storage(), description="Where people's files are.")
     catalogue: CatalogueSettings = Field(CatalogueSettings(), description="What can be searched.")
+    datapool: DataPool = Field(DataPool(), description="What people order, and how much of it.")
     backend: BackendKind = Field(
         BackendKind.AUTO,
         description=(

@@ -58,6 +58,14 @@ class Source(BaseModel):
         5_000_000, description="Records that are kept at most, of one run.", ge=1
     )
     licence: str = Field("", description="SPDX identifier of the licence, where records name none.")
+    token_file: str = Field(
+        "",
+        description=(
+            "An absolute path of a file that holds a token, where orders of its data need one; "
+            "only root has to be able to read it."
+        ),
+        pattern=r"^(/[^\x00\n]*[^\x00\n/])?$",
+    )
 
 
 class FilesSource(Source):

@@ -1,0 +1,9 @@
+"""What an order of STAC items means in requests: which files, from where, cut to what.
+
+The data pool's service plans with it, its downloader fetches with it, and so does a notebook where
+there is no hub.
+"""
+
+from pelagos_client.access.model import AccessError, Criteria, FilePlan, Protocol
+
+__all__ = ["AccessError", "Criteria", "FilePlan", "Protocol"]

@@ -1,0 +1,1 @@
+"""The service of the data pool: people order, and see how it goes."""

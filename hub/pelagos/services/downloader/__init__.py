@@ -1,0 +1,1 @@
+"""The downloader: the process that brings what was ordered into the pool."""

@@ -1,0 +1,5 @@
+"""`python -m pelagos.services.downloader`."""
+
+from pelagos.services.downloader.service import main
+
+main()
