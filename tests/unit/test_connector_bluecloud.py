@@ -92,7 +92,7 @@ def test_bad_records_are_reported_and_the_others_kept() -> None:
         "instead of JSON",
         "410",
         "urls: no address",
-        "not one of its own",
+        "not one of the hosts",
         "address 15: urls",
     ):
         assert expected in reasons

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 import pytest
 from loopback import Reply, serve
 from pelagos.catalogue.fetch import Fetcher, FetchError
-from pelagos.catalogue.fetch_guard import Guard, is_public
+from pelagos.catalogue.fetch_guard import Guard
 from pelagos.settings.sources import CswSource, SourceKind
 
 INSIDE = [
@@ -51,7 +49,7 @@ def guard(url: str, *addresses: str, hosts: tuple[str, ...] = ()) -> Guard:
 @pytest.mark.parametrize("address", INSIDE)
 def test_a_public_source_is_never_led_inside(address: str) -> None:
     checked = guard("https://data.example.org/csw", address)
-    with pytest.raises(FetchError, match=r"private|never contacted"):
+    with pytest.raises(FetchError, match="not public"):
         checked.addresses("data.example.org", 443)
 
 
@@ -59,11 +57,10 @@ def test_a_public_source_is_never_led_inside(address: str) -> None:
 def test_a_public_source_is_reached(address: str) -> None:
     checked = guard("https://data.example.org/csw", address)
     assert checked.addresses("Data.Example.org.", 443) == [address]
-    assert is_public(ipaddress.ip_address(address))
 
 
 def test_one_bad_address_among_good_ones_refuses_the_name() -> None:
-    with pytest.raises(FetchError, match="private"):
+    with pytest.raises(FetchError, match="not public"):
         guard("https://data.example.org/", OUTSIDE[0], "10.0.0.1").addresses("data.example.org", 1)
 
 
@@ -82,13 +79,13 @@ def test_a_private_host_that_an_operator_configured_is_reached(url: str, address
     checked = guard(url, address)
     host = checked.check(url).host
     assert checked.addresses(host, 8080) == [address]
-    with pytest.raises(FetchError, match="port 80 of this private host"):
+    with pytest.raises(FetchError, match="not public"):
         checked.addresses(host, 80)
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "224.0.0.1", "0.0.0.0", "fe80::1"])
 def test_some_addresses_are_not_even_reached_by_configuration(address: str) -> None:
-    with pytest.raises(FetchError, match="never contacted"):
+    with pytest.raises(FetchError, match="not public"):
         guard(f"http://{f'[{address}]' if ':' in address else address}/", address).addresses(
             address, 80
         )
@@ -98,7 +95,7 @@ def test_an_operator_can_name_the_private_address_of_a_public_name() -> None:
     checked = guard("https://erddap.example.org/", "10.0.0.3")
     with pytest.raises(FetchError) as caught:
         checked.addresses("erddap.example.org", 443)
-    assert "add 10.0.0.3 to `hosts` of test" in caught.value.mend
+    assert "`hosts` of test in pelagos.yaml; of a private host the address" in caught.value.mend
     told = guard("https://erddap.example.org/", "10.0.0.3", hosts=("10.0.0.3",))
     assert told.addresses("erddap.example.org", 443) == ["10.0.0.3"]
 
@@ -144,5 +141,5 @@ def test_a_name_without_address_is_told() -> None:
         raise OSError("Name or service not known")
 
     source = CswSource(name="test", kind=SourceKind.CSW, url="https://data.example.org/")
-    with pytest.raises(FetchError, match="its name has no address: Name or service"):
+    with pytest.raises(FetchError, match="has no address"):
         Guard(source, unknown).addresses("data.example.org", 443)
