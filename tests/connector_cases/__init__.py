@@ -23,7 +23,8 @@ class Case:
 
     `collections`, `granules`, `rejected`: how many are expected, granules over all collections.
     `conditional`: the protocol has validators, so a second run finds that nothing has changed.
-    `remote`: it asks a server at all; the tests of bad answers are for those only.
+    `remote`: it asks a server at all; the tests of bad answers are for those only. `single`: one
+    answer is all there is.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Case:
     rejected: int = 0
     conditional: bool = False
     remote: bool = True
+    single: bool = False
 
 
 def all_cases() -> list[Case]:

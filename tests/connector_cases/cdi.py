@@ -51,6 +51,6 @@ def _addresses(server: Loopback) -> Routes:
 
 CASES = [
     # of the invalid ones, two are the same record once more, and two are cruise reports
-    Case("cdi-document", source, _document, 2, 2, rejected=4, conditional=True),
+    Case("cdi-document", source, _document, 2, 2, rejected=4, conditional=True, single=True),
     Case("cdi-addresses", source, _addresses, 2, 2, conditional=True),
 ]

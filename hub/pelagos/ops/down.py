@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -25,6 +26,13 @@ from pelagos.units import format_bytes
 
 DOWN_SECONDS = 60
 CLOSE_SECONDS = 60  # for uploads to arrive
+_LEFTOVER_SECONDS = 15  # for a process without supervisor to end what it has under way
+_SCRIPTS = (
+    "pelagos.node",
+    "jupyterhub_config.py",
+    "pelagos.services",
+    "jupyterhub_idle_culler",  # what the culler becomes
+)
 
 
 def running(state: State) -> bool:
@@ -37,32 +45,28 @@ def clear_leftovers(state: State, facts: Facts) -> int:
 
     People's servers are not among them.
     """
-    mark = str(state.folder)
-    ended = 0
-    scripts = (
-        "pelagos.node",
-        "jupyterhub_config.py",
-        "pelagos.services",
-        "jupyterhub_idle_culler",  # what the culler becomes
-    )
-    for process in psutil.process_iter(["cmdline"]):
-        line = " ".join(process.info["cmdline"] or [])
-        try:
-            if any(script in line for script in scripts):
-                if process.environ().get(STATE_VARIABLE) != mark:
-                    continue
-            elif "configurable-http-proxy" not in line or (
-                f"--api-port {facts.proxy_api_port}" not in line
-            ):
-                continue
-            ended += 1
+    found = [one for one in psutil.process_iter(["cmdline"]) if _is_ours(one, state, facts)]
+    for process in found:
+        with suppress(psutil.Error):  # gone meanwhile
             process.send_signal(signal.SIGTERM)
-            process.wait(10)
-        except psutil.TimeoutExpired:
+    # all at once: each waits for what it has under way
+    _, left = psutil.wait_procs(found, timeout=_LEFTOVER_SECONDS)
+    for process in left:
+        with suppress(psutil.Error):
             process.kill()
-        except psutil.Error:
-            pass  # gone, or not ours
-    return ended
+    psutil.wait_procs(left, timeout=_LEFTOVER_SECONDS)
+    return len(found)
+
+
+def _is_ours(process: psutil.Process, state: State, facts: Facts) -> bool:
+    """Whether a process is one of this VRE's own."""
+    line = " ".join(process.info["cmdline"] or [])
+    try:
+        if any(script in line for script in _SCRIPTS):
+            return bool(process.environ().get(STATE_VARIABLE) == str(state.folder))
+    except psutil.Error:
+        return False  # gone, or not ours
+    return "configurable-http-proxy" in line and f"--api-port {facts.proxy_api_port}" in line
 
 
 def down(state: State, *, servers: bool, reporter: Reporter) -> list[str]:
