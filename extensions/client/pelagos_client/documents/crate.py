@@ -22,6 +22,8 @@ from pelagos_client.documents.texts import checksum, licence_name, moment
 
 NAME = "ro-crate-metadata.json"
 _VERSION = "1.1"
+# of schema.org, but younger than the context of that version
+_TERMS = {name: f"http://schema.org/{name}" for name in ("creditText", "sha256")}
 _SPDX = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{1,60}")
 _UNKNOWN_TYPE = "application/octet-stream"
 _EXTRA_TYPES = {".nc": "application/x-netcdf", ".md": "text/markdown"}
@@ -40,6 +42,7 @@ def crate_text(facts: OrderFacts, found: list[Cited], documents: Mapping[str, st
             "Install it: pip install 'pelagos-client[documents]'.",
         ) from error
     crate = ROCrate(version=_VERSION)
+    crate.metadata.extra_terms.update(_TERMS)
     _Writer(crate, facts, found).write(documents)
     content = crate.metadata.generate()
     return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -73,7 +76,7 @@ class _Writer:
             "isBasedOn": [{"@id": one} for one in sources],
             "mentions": self._action(person, sources, files),
         }.items():
-            root[key] = value
+            root[key] = _compact(value)
 
     def _description(self) -> str:
         facts, titles = self._facts, [one.citation.title for one in self._found]
@@ -86,7 +89,9 @@ class _Writer:
     def _entity(self, identifier: str, kind: str, /, **fields: Any) -> dict[str, str]:
         from rocrate.model import ContextEntity
 
-        present = {key: value for key, value in fields.items() if value not in ("", None, [])}
+        present = {
+            key: _compact(value) for key, value in fields.items() if value not in ("", None, [])
+        }
         self._crate.add(ContextEntity(self._crate, identifier, {"@type": kind, **present}))
         return {"@id": identifier}
 
@@ -203,6 +208,11 @@ _ABOUT = {
     "SHA256SUMS": "checksums of the files",
     "CHECKSUMS.txt": "checksums of other kinds",
 }
+
+
+def _compact(value: Any) -> Any:
+    """As JSON-LD has it in compacted form: one value is not a list."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _licence_id(citation: Citation) -> str:
