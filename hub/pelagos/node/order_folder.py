@@ -93,14 +93,17 @@ class OrderFolder:
         return f"{ORDERS}/{self._number}"
 
     def there(self) -> bool:
-        """Whether the folder is there, with anything in it."""
+        """Whether any link of ours is still there.
+
+        The sweep takes files first, and folders later; other files there are the person's own.
+        """
+        ours = _Ours(frozenset(), self._pool)
         try:
             with contextlib.ExitStack() as stack:
                 folder = stack.enter_context(_opened(self._place.files))
                 for name in (ORDERS, str(self._number)):
                     folder = stack.enter_context(_opened(name, folder))
-                with os.scandir(folder) as entries:
-                    return next(entries, None) is not None
+                return any(ours.has_link(above, name) for above, name in _entries(folder))
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 return False
@@ -244,8 +247,16 @@ def _digest(data: bytes) -> str:
 
 def _entries(folder: int) -> Iterator[tuple[int, str]]:
     """Everything below a folder that is no folder: the open one above it, and its name."""
-    for _, _, names, above in os.fwalk(".", dir_fd=folder):
-        yield from ((above, name) for name in names)
+    for _, folders, names, above in os.fwalk(".", dir_fd=folder):
+        # fwalk takes a link to a folder for a folder, and does not follow it
+        yield from ((above, name) for name in (*names, *folders) if not _is_folder(above, name))
+
+
+def _is_folder(above: int, name: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=above, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return True
 
 
 @dataclass(frozen=True)
@@ -255,11 +266,18 @@ class _Ours:
     known: frozenset[str]
     pool: str
 
+    def has_link(self, folder: int, name: str) -> bool:
+        """Whether it is a link into the pool."""
+        try:
+            return os.readlink(name, dir_fd=folder).startswith(f"{self.pool}/")
+        except OSError:
+            return False  # no link, or gone
+
     def has(self, folder: int, name: str) -> bool:
         """Whether it is a link into the pool, or a text of ours as we wrote it."""
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if stat.S_ISLNK(found.st_mode):
-            return os.readlink(name, dir_fd=folder).startswith(f"{self.pool}/")
+            return self.has_link(folder, name)
         if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
             return False
         with open(os.open(name, _READ, dir_fd=folder), "rb") as file:
