@@ -49,7 +49,7 @@ def fetched(plans: list[FilePlan], running: Engine, into: Path) -> list[Path]:
     """All files of a plan; of sides that may be empty, those that are not."""
     found = []
     for plan in plans:
-        again = FilePlan.from_json(json.loads(json.dumps(plan.to_json())))
+        again = kept(plan)
         try:
             result = obtain(again, running, into, plan.name)
         except EmptyError:
@@ -69,3 +69,8 @@ def column(paths: list[Path], name: str) -> Any:
         with netCDF4.Dataset(path) as file:
             values.append(np.ma.filled(file.variables[name][:].astype(float), np.nan).ravel())
     return np.concatenate(values) if values else np.array([])
+
+
+def kept(plan: FilePlan) -> FilePlan:
+    """What is left of a plan once it was kept as JSON."""
+    return FilePlan.from_json(json.loads(json.dumps(plan.to_json())))

@@ -178,7 +178,7 @@ SOUTH_NORTH = st.tuples(st.floats(-90, 90), st.floats(-90, 90)).map(
 
 def in_box(west: float, east: float, longitude: Any) -> Any:
     """By the definition of RFC 7946, for longitudes of any convention."""
-    wrapped = (np.asarray(longitude) + 180) % 360 - 180
+    wrapped = ((np.asarray(longitude) + 180) % 360 - 180).round(9)
     # what lies on the antimeridian is both -180 and 180
     other = np.where(wrapped == -180, 180.0, wrapped)
 
@@ -217,9 +217,6 @@ def test_of_a_grid_just_what_lies_in_the_box_comes(
     west, east = around
     lon, lat = column([path], "longitude"), column([path], "latitude")
     columns, rows = in_box(west, east, lon), (lat >= along[0]) & (lat <= along[1])
-    # a box that ends at the antimeridian is taken from its own side only
-    if -180 in around or 180 in around:
-        columns &= lon % 360 != 180
     with netCDF4.Dataset(path) as file:
         expected = file.variables["sst"][0][np.ix_(rows, columns)].ravel()
     criteria = Criteria((west, along[0], east, along[1]), variables=("sea_surface_temperature",))
@@ -265,7 +262,7 @@ def table(request: pytest.FixtureRequest) -> Iterator[tuple[dict[str, Any], Path
     lon = random.uniform(-179.9, 179.9, 400).round(3)
     lon[:6] = [-179.999, 179.999, 0, 0.001, -0.001, 90]
     if not request.param:
-        lon = lon % 360
+        lon = (lon % 360).round(9)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.nc"
         with netCDF4.Dataset(path, "w", format="NETCDF3_CLASSIC") as file:
