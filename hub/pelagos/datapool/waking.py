@@ -11,7 +11,6 @@ import select
 import socket
 from pathlib import Path
 
-
 SOCKET = "wake.sock"
 
 
