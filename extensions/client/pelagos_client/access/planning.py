@@ -3,16 +3,18 @@
 Of an item all data are ordered if no assets are named: those with the role `data`, or with no role;
 never thumbnails or metadata. Where an item has its data both as a file and from a server that cuts,
 it is the file if nothing is to be cut, and what the server cuts if something is.
-What can only be opened (zarr, OPeNDAP) is left out where the item has files.
+What can only be opened (zarr) is left out where the item has files.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from pelagos_client.access import ecotaxa, erddap, obis
+from pelagos_client.access import ecotaxa, erddap, obis, opendap
 from pelagos_client.access.model import AccessError, Criteria, FilePlan, Protocol, Terms
 from pelagos_client.access.names import file_name, unique
 
@@ -26,7 +28,9 @@ _PLANNERS: dict[str, _Planner] = {
     "griddap": erddap.plan_grid,
     "obis": obis.plan,
     "ecotaxa": ecotaxa.plan,
+    "opendap": opendap.plan,
 }
+_OPENDAP = re.compile(r"https?://[^/?#]+/[^?#]*(dodsC|opendap)/", re.IGNORECASE)
 
 
 def plan(
@@ -52,8 +56,9 @@ def plan(
         if not chosen:
             raise AccessError(f"No asset of {_name(item)} is named.", "Name one, or none for all.")
     files = [file for key, asset in chosen.items() for file in _planned(key, asset, criteria)]
-    names = unique(file.name for file in files)
-    return [replace(file, name=name) for file, name in zip(files, names, strict=True)]
+    # of all the item's assets, so that a file has the same name whatever is ordered with it
+    names = dict(zip(found, unique(_whole_name(key, found[key]) for key in found), strict=True))
+    return [file if file.is_subset else replace(file, name=names[file.asset]) for file in files]
 
 
 def terms_of(item: Mapping[str, Any]) -> list[Terms]:
@@ -124,12 +129,21 @@ def _planned(key: str, asset: Asset, criteria: Criteria) -> list[FilePlan]:
     return [_file(key, asset, href)]
 
 
+def _whole_name(key: str, asset: Asset) -> str:
+    """What the whole asset is called, if no other one of its item is called so."""
+    planner = _PLANNERS.get(_protocol(asset))
+    if planner is not None:
+        with suppress(AccessError):
+            return planner(key, asset, Criteria())[0].name
+    return file_name(_text(asset.get("href")), _text(asset.get("type")), _text(asset.get("title")))
+
+
 def _file(key: str, asset: Asset, href: str) -> FilePlan:
     """One file as the source has it."""
     media, size = _text(asset.get("type")), asset.get("file:size")
     known = size if type(size) is int and size >= 0 else None
     checksum = _text(asset.get("file:checksum"))
-    name = file_name(href, media, _text(asset.get("title")))
+    name = _whole_name(key, asset)
     if href.startswith("files/") and len(href) > len("files/"):
         return FilePlan(key, name, href, Protocol.LOCAL, media, known, checksum)
     _check_address(key, href)
@@ -179,7 +193,11 @@ def _access(asset: Asset) -> str:
 
 def _protocol(asset: Asset) -> str:
     field = {"subset": "pelagos:subset", "order": "pelagos:order"}.get(_access(asset), "")
-    return _text(_mapping(asset.get(field)).get("protocol"))
+    found = _text(_mapping(asset.get(field)).get("protocol"))
+    # nothing but its address says of an OPeNDAP server that it is one
+    if not found and _access(asset) == "subset" and _OPENDAP.match(_text(asset.get("href"))):
+        return "opendap"
+    return found
 
 
 def _web(href: str) -> bool:
