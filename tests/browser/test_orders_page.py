@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from catalogue_service import HubStandIn
 from datapool_service import Service, wanted
+from jupyterhub._data import DATA_FILES_PATH
 from pelagos.datapool.database import next_change, open_database, transaction, url_of
 from pelagos.datapool.tables import orders
 from pelagos.deployment import DATAPOOL_PATH
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from sqlalchemy import update
 
 Shot = Callable[[Page, str], None]
@@ -36,14 +38,23 @@ def signed_in(browser: Browser, service: Service) -> Iterator[Page]:
     context.add_cookies([
         {"name": "service-datapool", "value": service.person("ada"), "url": service.origin},
     ])  # fmt: skip
-    # of the hub's own files, which are not here
-    context.route("**/hub/static/**", lambda route: route.fulfill(status=200, body=""))
+    context.route("**/hub/static/**", hub_file)
     page = context.new_page()
     page.complaints = []  # type: ignore[attr-defined]
     page.on("console", lambda message: page.complaints.append(message.text))  # type: ignore[attr-defined]
     page.on("pageerror", lambda error: page.complaints.append(str(error)))  # type: ignore[attr-defined]
     yield page
     context.close()
+
+
+def hub_file(route: Route) -> None:
+    """The hub's own styles and scripts, which no hub serves here."""
+    name = urlsplit(route.request.url).path.removeprefix("/hub/static/")
+    path = Path(DATA_FILES_PATH) / "static" / name
+    if path.is_file():
+        route.fulfill(path=path)
+    else:
+        route.fulfill(status=200, body="")
 
 
 def change(service: Service, number: int, **values: Any) -> None:
@@ -131,7 +142,7 @@ def test_without_scripts_the_page_and_its_forms_work(browser: Browser, service: 
     context.add_cookies([
         {"name": "service-datapool", "value": service.person("ada"), "url": service.origin},
     ])  # fmt: skip
-    context.route("**/hub/static/**", lambda route: route.fulfill(status=200, body=""))
+    context.route("**/hub/static/**", hub_file)
     page = context.new_page()
     page.goto(f"{service.origin}{DATAPOOL_PATH}/")
     page.get_by_role("button", name=f"Cancel: order {one}").click()
@@ -155,7 +166,7 @@ def test_who_is_not_signed_in_is_sent_to_the_hub_and_others_send_no_forms(
     ])  # fmt: skip
     address = f"{service.origin}{DATAPOOL_PATH}/orders/{one}/cancel"
     assert context.request.post(address, form={"csrf": "guessed"}).status == 403
-    context.route("**/hub/static/**", lambda route: route.fulfill(status=200, body=""))
+    context.route("**/hub/static/**", hub_file)
     page.goto(f"{service.origin}{DATAPOOL_PATH}/")
     csrf = page.locator("#orders").get_attribute("data-csrf") or ""
     headers = {"Sec-Fetch-Site": "same-origin", "Origin": service.origin}
