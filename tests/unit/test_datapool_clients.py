@@ -75,7 +75,14 @@ def test_measurements(service: Service) -> None:
         assert f"pelagos_datapool_{name}" in found
 
 
-def test_a_fuzzer_gets_no_error_of_the_server(service: Service, tmp_path: Path) -> None:
+def test_a_fuzzer_gets_no_error_of_the_server(
+    hub: HubStandIn, tmp_path: Path, orders_url: str
+) -> None:
+    with Service(tmp_path, hub, orders_url, settings(live_orders=10_000)) as service:
+        fuzz(service, tmp_path)
+
+
+def fuzz(service: Service, tmp_path: Path) -> None:
     token = service.person("fuzzer")
     with service.client(token) as client:
         client.post("/orders", json=wanted(1)).raise_for_status()
