@@ -32,8 +32,12 @@ class DownloadError(PelagosError):
     """A file was not downloaded.
 
     `again`: whether trying again soon may help, or after how many seconds. `afresh`: whether what
-    is here of the file is of no use for that.
+    is here of the file is of no use for that. `status`: of HTTP, 0 if there was no answer. `told`:
+    the beginning of what the source said; to look for known words in it, never to be shown.
     """
+
+    status = 0
+    told = ""
 
     def __init__(
         self, message: str, mend: str = "", *, again: bool | float = False, afresh: bool = False
