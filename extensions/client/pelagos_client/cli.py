@@ -175,7 +175,9 @@ def _is_query(file: str | None) -> bool:
     return isinstance(document, dict) and "order" in document and SEARCH not in document
 
 
-def _followed(order: Order, parsed: argparse.Namespace, timeout: float | None = None) -> Any:
+def _followed(
+    order: Order, parsed: argparse.Namespace, timeout: float | None = None
+) -> tuple[Any, str]:
     """What this program carries out by itself would end with it, so that is waited for."""
     from pelagos_client.local_orders import LocalOrder
 
@@ -208,8 +210,7 @@ def _cancel(parsed: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _retry(parsed: argparse.Namespace) -> tuple[Any, str]:
-    found: tuple[Any, str] = _followed(ordering.get(parsed.order).retry(), parsed, parsed.timeout)
-    return found
+    return _followed(ordering.get(parsed.order).retry(), parsed, parsed.timeout)
 
 
 def _cite(parsed: argparse.Namespace) -> tuple[Any, str]:

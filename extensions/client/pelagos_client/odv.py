@@ -108,12 +108,11 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """UTF-8 with or without BOM; a line that is not is taken as Latin-1."""
     with path.open("rb") as file:
         for number, raw in enumerate(file, 1):
-            raw = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
             try:
                 text = raw.decode("utf-8")
             except UnicodeDecodeError:
                 text = raw.decode("latin-1")
-            yield number, text.rstrip("\r\n")
+            yield number, (text.removeprefix("\ufeff") if number == 1 else text).rstrip("\r\n")
 
 
 def _head(path: Path, number: int, line: str, declared: dict[str, str]) -> _Head:

@@ -121,7 +121,7 @@ def open(  # the name that a scientist expects: pelagos_client.open
     if not parts:
         raise OpenError("There is nothing to open.", "Search again, or name another asset.")
     if len(parts) == 1:
-        return next(iter(parts.values()))()  # type: ignore[no-any-return]
+        return next(iter(parts.values()))()
     opened = Opened(parts)
     return joined(opened, dim) if combine else opened
 
