@@ -56,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
 class Source:
     """`first`: answers to the first requests of a path; `always`: to all after; else `files`."""
 
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.files: dict[str, File] = {}
         self.first: dict[str, list[Answer]] = {}
         self.always: dict[str, Answer] = {}
@@ -75,7 +75,7 @@ class Source:
             def handle_error(self, *_: Any) -> None:
                 """A client that hangs up is what many of these tests are about."""
 
-        self._server = Server(("127.0.0.1", 0), Own)
+        self._server = Server(("127.0.0.1", port), Own)
         if context:
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
