@@ -211,3 +211,44 @@ def multihash(content: bytes) -> str:
 def left_over(folder: Path) -> list[str]:
     """Names of parts and their words."""
     return sorted(path.suffix for path in folder.rglob(".pelagos-*"))
+
+
+class _Slow:
+    """A file for writing that takes its time."""
+
+    def __init__(self, file: Any, rate: float, stopping: threading.Event) -> None:
+        self._file, self._rate, self._stopping = file, rate, stopping
+
+    def write(self, data: bytes) -> None:
+        step = 16_384
+        for start in range(0, len(data), step):
+            if start and self._stopping.wait(step / self._rate):
+                return
+            self._file.write(data[start : start + step])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def slow(rate: float) -> Answer:
+    """An orderly answer at `rate` bytes per second."""
+
+    def answer(handler: Handler) -> None:
+        real = handler.wfile
+        handler.wfile = _Slow(real, rate, handler.source.stopping)  # type: ignore[assignment]
+        try:
+            give(handler)
+        finally:
+            handler.wfile = real
+
+    return answer
+
+
+def late(seconds: float) -> Answer:
+    """An orderly answer, after a while."""
+
+    def answer(handler: Handler) -> None:
+        handler.source.stopping.wait(seconds)
+        give(handler)
+
+    return answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 from download_source import Source, multihash
 from pelagos.datapool import queue
 from pelagos.datapool.database import (
@@ -235,6 +237,20 @@ class Kit:
             queue.change(connection, number, sequence, state=OrderState.CANCELLED.value)
         wake(self.state.datapool)
 
+    def age(self, number: int, seconds: float) -> None:
+        """The order is no longer kept, and was last used so long ago."""
+        with transaction(self.database) as connection:
+            sequence = next_change(connection)
+            queue.change(connection, number, sequence, expires=time.time() - 1)
+            mine = select(order_files.c.file).where(order_files.c.order == number)
+            connection.execute(
+                update(files).where(files.c.id.in_(mine)).values(used=time.time() - seconds)
+            )
+            places = connection.execute(select(files.c.place).where(files.c.id.in_(mine)))
+            for place in places.scalars():
+                path = self.pool / place
+                os.utime(path, (time.time() - seconds, path.stat().st_mtime))
+
     def row(self, number: int) -> Any:
         with reading(self.database) as connection:
             return connection.execute(select(orders).where(orders.c.number == number)).one()
@@ -285,3 +301,19 @@ def kit(folder: Path, source_url: str, *, start: bool = True, **datapool: Any) -
         yield found
     finally:
         found.close()
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
+    """A file system of its own, so large; needs root."""
+    if os.geteuid():
+        pytest.skip("only root can mount a small disk")
+    folder.mkdir(parents=True)
+    options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    done = subprocess.run(["mount", *options], capture_output=True)
+    if done.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
