@@ -30,6 +30,8 @@ from pelagos.services.catalogue.live import Live
 from pelagos.services.catalogue.readers import Readers
 from pelagos.services.datapool import models
 from pelagos.services.datapool.desk import Declined, Desk
+from pelagos.services.datapool.events import Feed, ended_by_signals
+from pelagos.services.datapool.events_routes import event_routes
 from pelagos.services.datapool.resolving import Resolver
 from pelagos.services.datapool.routes import Paces, api_routes
 from pelagos.services.datapool.store import Store
@@ -86,14 +88,17 @@ def app_for(
     views = Views(settings, lambda: readers.ask(Reader.collection_ids))
     live = Live(settings, key)
     desk = Desk(settings, store, Resolver(settings, readers, views, live), agent, folder, pool)
+    feed = Feed(store)
     paces = Paces()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         readers.open()
         try:
-            yield
+            with ended_by_signals(feed):
+                yield
         finally:
+            feed.close()
             await asyncio.to_thread(readers.close)
             live.close()
             store.close()
@@ -103,7 +108,8 @@ def app_for(
     programs = tuple(f"{DATAPOOL_PATH}/{part}" for part in ("api/", "metrics", "health"))
     app = make_application("Pelagos data pool", pages, programs, lifespan, body_bytes=BODY_BYTES)
     _add_errors(app, pages, programs)
-    app.include_router(api_routes(guard, desk, paces), prefix=DATAPOOL_PATH)
+    for router in (api_routes(guard, desk, paces), event_routes(guard, desk, feed, paces)):
+        app.include_router(router, prefix=DATAPOOL_PATH)
     for router in (_open_routes(), guard.router):
         app.include_router(router, prefix=DATAPOOL_PATH, include_in_schema=False)
     return app
