@@ -83,8 +83,10 @@ class Pool:
         return False
 
     def _open(self, place: str) -> tuple[int, list[str]]:
-        """The folder of a place, reached without links. Raises StateError."""
-        parts = list(self.path(place).relative_to(self.root).parts)
+        """The folder of a place, or of a part, reached without links. Raises StateError."""
+        parts = place.split("/")
+        if {"", ".", ".."} & set(parts):
+            raise StateError(f"{place[:100]!r} is no place in the pool.")
         try:
             current = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             for name in parts[:-1]:
