@@ -14,7 +14,9 @@ from typing import Any
 
 import pelagos_client
 import pytest
+from catalogue_service import SCOPE as CATALOGUE_SCOPE
 from catalogue_service import HubStandIn
+from catalogue_service import Service as Catalogue
 from datapool_service import Service as Pool
 from download_source import Source, say
 from downloader_kit import Kit, kit
@@ -113,6 +115,34 @@ def test_ordered_files_come_into_the_pool_and_are_opened_there(vre: Vre) -> None
     again = pelagos_client.order(vre.items()).wait(30, progress=False)
     assert again.status.cached == 3
     assert len(vre.source.requests) == 3
+
+
+def test_from_a_search_to_a_citation(
+    vre: Vre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = vre.service.person("eve")
+    vre.service.hub.people[token]["scopes"].append(CATALOGUE_SCOPE)
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", token)
+    with Catalogue(tmp_path / "index.sqlite", vre.service.hub, vre.kit.settings) as catalogue:
+        monkeypatch.setenv("PELAGOS_CATALOGUE_API", f"{catalogue.url}/")
+        items = pelagos_client.search(collections=FLOATS)
+        assert len(items) == 3
+        order = pelagos_client.order(items[:2], title="two").wait(60, progress=False)
+        data: Any = pelagos_client.open(order, combine=True)
+        parts: list[Any] = [pelagos_client.open(argo(f"{name}.nc")) for name in items[:2].ids]
+        assert data.sizes["N_PROF"] == sum(part.sizes["N_PROF"] for part in parts)
+        vre.source.requests.clear()
+        # an item of the search is found in the pool, without a download
+        assert "TEMP" in pelagos_client.open(items[0])  # type: ignore[operator]
+        assert vre.source.requests == []
+        assert order.cite()[0].doi == "10.17882/42182"
+        # the pool can't do this one's folder: it is fetched from the source, by this program
+        mine = pelagos_client.order(
+            items[0], to=tmp_path / "mine", private_hosts=[f"127.0.0.1:{vre.source.port}"]
+        )
+        mine.wait(60, progress=False)
+        assert mine.cite()[0].doi == "10.17882/42182"
+        assert len(vre.source.requests) == 1
 
 
 def test_orders_are_listed_and_found_by_number(vre: Vre) -> None:
