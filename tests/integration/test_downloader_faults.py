@@ -470,7 +470,7 @@ INTERNAL = [
     "http://2130706433:{port}/a.nc",
     "http://0x7f.1:{port}/a.nc",
     "http://127.1:{port}/a.nc",
-    "http://１２７.0.0.1:{port}/a.nc",
+    "http://\uff11\uff12\uff17.0.0.1:{port}/a.nc",  # fullwidth digits
     "http://[::ffff:127.0.0.1]:{other}/",
     "http://[64:ff9b::a9fe:a9fe]/",
     "http://[2002:7f00:1::]/",

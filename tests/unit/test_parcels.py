@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from pelagos.node.areas import Owner, Place
 from pelagos.node.order_folder import Content, OrderFolder, check_paths
 from pelagos.node.pins import Pins
 from pelagos.node.sweep import MARKED, sweep_area
+from pelagos.services.downloader import delivery
 from pelagos.services.downloader.delivery import Deliveries
 from pelagos.settings import BackendKind, Settings
 from webdav_peers import open_folder
@@ -230,7 +233,7 @@ def test_what_a_crash_left_is_cleared_and_a_file_of_the_persons_in_it_comes_back
 @pytest.mark.parametrize(
     "path",
     ["", "/etc/passwd", "../a", "a/../b", "a//b", "a/", ".", "./a", "a\nb", "a\x00b", "x" * 256,
-     "a/" * 30 + "a", "\x7f", "a\u202eb", "/".join(["y" * 200] * 11)],
+     "a/" * 30 + "a", "\x7f", "a\u202eb", "/".join(["y" * 200] * 11), "a\ud800"],
 )  # fmt: skip
 def test_a_path_that_is_none_is_refused(area: Area, path: str) -> None:
     with pytest.raises(RefusedError):
@@ -240,6 +243,11 @@ def test_a_path_that_is_none_is_refused(area: Area, path: str) -> None:
     with pytest.raises(RefusedError):
         area.order.write(Content({path: "text"}, {}))
     assert not (area.files / "orders").exists()
+
+
+def test_a_document_that_is_no_text_is_refused(area: Area) -> None:
+    with pytest.raises(RefusedError, match="no text"):
+        area.write(README_txt="\ud800")
 
 
 def test_a_file_below_another_file_is_refused() -> None:
@@ -348,6 +356,29 @@ def test_without_an_agent_the_embedded_workspace_gets_real_files(alone: Deployme
     assert deliveries.there("anna", 7, Target.WORKSPACE)
     (files / "c" / "a.nc").write_bytes(b"bad!" * 1000)
     assert deliveries.deliver(parcel(Target.WORKSPACE)).state is DeliveryState.DONE
+    assert (files / "c" / "a.nc").read_bytes() == b"data" * 1000
+
+
+def test_without_an_agent_a_long_copy_goes_on_while_one_asks(
+    alone: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    copy = shutil.copyfile
+
+    def slow(source: Path, target: Path) -> Path:
+        assert go_on.wait(30)
+        return copy(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", slow)
+    monkeypatch.setattr(delivery, "_PATIENCE", 0.01)
+    deliveries = Deliveries(alone)
+    for _ in range(2):
+        assert deliveries.deliver(parcel(Target.WORKSPACE)).state is DeliveryState.COPYING
+    assert deliveries.deliver(parcel(Target.DATASPACE)).state is DeliveryState.DONE
+    go_on.set()
+    monkeypatch.setattr(delivery, "_PATIENCE", 30)
+    assert deliveries.deliver(parcel(Target.WORKSPACE)).state is DeliveryState.DONE
+    files = alone.layout.user_workspace("anna") / "orders" / "7"
     assert (files / "c" / "a.nc").read_bytes() == b"data" * 1000
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pelagos_client.documents.citing import Cited, plain
 from pelagos_client.documents.model import Citation, DeliveredFile, OrderFacts
-from pelagos_client.download.checksums import Checksum, parse
-from pelagos_client.download.errors import RequestError
+
+if TYPE_CHECKING:
+    from pelagos_client.download.checksums import Checksum
 
 FORMAT = 1  # of query.json
 _TAGS = {"md5": "MD5", "sha1": "SHA1", "sha384": "SHA384", "sha512": "SHA512"}
@@ -46,7 +48,21 @@ def query(facts: OrderFacts) -> str:
         },
         "files": [_file(file) for file in facts.files],
     }
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(document, indent=1) + "\n"
+
+
+def json_text(value: Any, *, indent: int | None = None, sort: bool = False) -> str:
+    """Valid JSON in valid UTF-8, whatever a query holds: NaN becomes null."""
+    text = json.dumps(_finite(value), indent=indent, sort_keys=sort, ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode()  # halves of a pair, which JSON can hold
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _file(file: DeliveredFile) -> dict[str, Any]:
@@ -108,6 +124,10 @@ def checksums(files: Iterable[DeliveredFile]) -> dict[str, str]:
 
 def checksum(file: DeliveredFile) -> Checksum | None:
     """What is known of a file's content."""
+    # here, because the engine needs libraries that whoever only cites does not have
+    from pelagos_client.download.checksums import parse
+    from pelagos_client.download.errors import RequestError
+
     try:
         return parse(file.checksum) if file.checksum else None
     except RequestError:
