@@ -8,7 +8,7 @@ Works without a hub, into any folder, also in a notebook whose event loop runs.
 
 from pelagos_client.download.addresses import Guard
 from pelagos_client.download.asking import Said
-from pelagos_client.download.engine import Engine, fetch
+from pelagos_client.download.engine import Download, Engine, fetch
 from pelagos_client.download.errors import DownloadError
 from pelagos_client.download.model import (
     Content,
@@ -24,6 +24,7 @@ from pelagos_client.download.model import (
 
 __all__ = [
     "Content",
+    "Download",
     "DownloadError",
     "DownloadProgress",
     "Engine",

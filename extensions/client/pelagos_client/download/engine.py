@@ -14,8 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import stamina
-
 from pelagos_client.download.addresses import Guard
 from pelagos_client.download.asking import Asked, Said, ask
 from pelagos_client.download.errors import (
@@ -40,6 +38,7 @@ from pelagos_client.download.parts import Part, check_path, sync_folder
 from pelagos_client.download.transfer import Declared, Transfer
 from pelagos_client.download.watch import Watch
 from pelagos_client.download.wire import Lines
+from pelagos_client.needed import module
 from pelagos_client.progress import readable
 
 logger = logging.getLogger(__name__)
@@ -61,6 +60,7 @@ class Engine:
         guard: Guard | None = None,
         trust: ssl.SSLContext | None = None,
     ) -> None:
+        module("stamina", "download")  # late, so that the package is quick to import without it
         self.limits = limits or Limits()
         self.guard = guard or Guard()
         self._lines = Lines(self.guard, self.limits, trust)
@@ -87,6 +87,17 @@ class Engine:
         """
         run = _Run(self, self._session, files, Path(into), cancel, existing)
         return run.all(progress)
+
+    def download(
+        self,
+        wanted: Wanted,
+        into: str | os.PathLike[str],
+        *,
+        cancel: threading.Event | None = None,
+        existing: Existing = Existing.KEEP,
+    ) -> Download:
+        """One file that the caller's own thread downloads: for those who have a queue of theirs."""
+        return Download(_Run(self, self._session, [wanted], Path(into), cancel, existing))
 
     def ask(
         self,
@@ -137,6 +148,27 @@ def fetch(
         return engine.fetch(files, into, progress=progress, cancel=cancel, existing=existing)
 
 
+class Download:
+    """One file, downloaded by the thread that calls `run`; others may read `done` and `total`."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+
+    @property
+    def done(self) -> int:
+        """Bytes that are here."""
+        return self._run.far()[0]
+
+    @property
+    def total(self) -> int | None:
+        """Bytes that there will be, as far as is known."""
+        return self._run.far()[1]
+
+    def run(self) -> Fetched:
+        """To its end. `sync_folder` of its folder, which makes its name last, is the caller's."""
+        return self._run.only()
+
+
 class _Run:
     """One call."""
 
@@ -184,6 +216,22 @@ class _Run:
         self._tell(progress)
         results = tuple(self._results[index] for index in range(len(self._files)))
         return Report(results, time.monotonic() - self._began)
+
+    def only(self) -> Fetched:
+        """The first file, in this thread."""
+        wanted = self._files[0]
+        try:
+            check_path(wanted.path)
+            Declared.of(wanted)
+            self._engine.guard.check(wanted.url)
+        except DownloadError as error:
+            return Fetched(wanted, self._into, State.FAILED, error=error)
+        return self._one(wanted, 0)
+
+    def far(self) -> tuple[int, int | None]:
+        """Bytes of the first file that are here, and that there will be."""
+        transfer = self._transfers.get(0)
+        return (transfer.done, transfer.total) if transfer else (0, self._files[0].size)
 
     def _lanes(self) -> list[deque[int]]:
         """Files by host, once for every thread that works on them. Raises RequestError."""
@@ -309,7 +357,7 @@ class _Run:
             watch.pause(wait)
             return 0.0
 
-        for attempt in stamina.retry_context(
+        for attempt in module("stamina", "download").retry_context(
             on=judge,
             attempts=limits.attempts,
             timeout=None,

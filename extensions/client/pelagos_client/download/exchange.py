@@ -286,7 +286,11 @@ class Session:
         for name, value in {**given, "Accept-Encoding": "identity", **headers}.items():
             line.http.putheader(name, value)
         line.http.endheaders(body)
-        return line.http.getresponse()
+        response = line.http.getresponse()
+        if line.wire.headless:  # what it says of the body may be half of a number
+            response.close()
+            raise ConnectionResetError("in the middle of the answer's head")
+        return response
 
     def _judge(self, answer: Answer) -> None:
         """Raises DownloadError for what is neither a file, nor a part, nor "no such part"."""
@@ -326,6 +330,7 @@ class Session:
             return BusyError(
                 f"{where}: the source is busy, and asks to come back in {seconds:.0f} s.",
                 "Try again then.",
+                after=seconds,
             )
         if seconds:
             self._hosts.rest(where.place, seconds)
