@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pelagos.datapool.database import url_of
 from pelagos.deployment import ROOT, Deployment, State
 from pelagos.images import ImageGraph, load_graph
 from pelagos.settings import Settings
+from postgres import Postgres
 from support import facts_of
 
 # A hub that these tests start must not find the operator's own VRE.
@@ -49,3 +52,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "/tests/browser/" in str(item.path):
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.engine)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL that all tests share; each takes a database of its own."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def orders_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of orders, of each kind."""
+    if request.param == "sqlite":
+        return url_of(tmp_path)
+    return str(request.getfixturevalue("postgres").database())

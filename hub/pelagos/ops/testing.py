@@ -52,6 +52,8 @@ def run(*, fast: bool, arguments: list[str], reporter: Reporter) -> int:
 def _prepare(reporter: Reporter) -> None:
     """Packages, engine and images that the tests need. Raises PelagosError."""
     wanted = sorted({package for program, package in NEEDED.items() if not shutil.which(program)})
+    if not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):  # not on PATH
+        wanted.append("postgresql")
     if not _has_venv("/usr/bin/python3"):  # an ordinary user's, in the tests
         wanted.append("python3-venv")
     if wanted:
