@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exc, func, select
 
 from pelagos.datapool.database import FILE, database_url, open_database, reading
 from pelagos.datapool.model import UNDER_WAY, FileState, OrderState
 from pelagos.datapool.tables import files, order_files, orders
 from pelagos.deployment import Deployment, State
-from pelagos.errors import NotRunningError
+from pelagos.errors import NotRunningError, StateError
 from pelagos.settings import DataPool
 from pelagos.units import format_bytes
 
@@ -69,6 +69,11 @@ def database(state: State, settings: DataPool) -> Iterator[Connection]:
     try:
         with reading(engine) as connection:
             yield connection
+    except exc.SQLAlchemyError as error:
+        raise StateError(
+            "The database of orders can't be read: it is damaged, or has no tables of ours.",
+            "./pelagos restore brings back that of a backup.",
+        ) from error
     finally:
         engine.dispose()
 

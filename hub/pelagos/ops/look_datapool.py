@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
-from pelagos.datapool.database import newest_version
+from pelagos import datapool
 from pelagos.errors import NotRunningError, PelagosError
 from pelagos.layout import Area, AreaKind, Layout
 from pelagos.ops import supervise
@@ -30,7 +31,7 @@ def look_at_orders(found: Patient) -> Iterator[Finding]:
     try:
         with database(found.state, found.settings.datapool) as connection:
             version = MigrationContext.configure(connection).get_current_revision()
-            if version != newest_version():
+            if version != _newest():
                 yield _other_version(version)
                 return
             status = pool_status(connection, found.settings.datapool.quota, now)
@@ -49,12 +50,18 @@ def look_at_orders(found: Patient) -> Iterator[Finding]:
         yield Finding(
             f"downloads from {one.source}",
             Level.WARNING,
-            f"{one.files} files could not be fetched in the last day, such as: {one.error}",
+            f"{one.files} file{'' if one.files == 1 else 's'} could not be fetched in the last "
+            f"day, such as: {one.error}",
             "An order that failed can be tried again by its owner once the source answers; "
             f"the log is {found.state.logs}/{_DOWNLOADER}.log.",
         )
     yield Finding("orders", Level.OK, status.line.removeprefix("data pool: "))
     yield from _disk(found, status)
+
+
+def _newest() -> str | None:
+    folder = Path(datapool.__file__).parent / "migrations"
+    return ScriptDirectory(str(folder)).get_current_head()
 
 
 def _other_version(version: str | None) -> Finding:
