@@ -7,10 +7,17 @@
     - ExistsError: something else is already there
     - ChangedError: the source changed while it was read
     - VerificationError: what was read back is not what was written
-  - ServiceError: the workspace service
+  - ServiceError: a service of the hub
     - NotConfiguredError: its address or the token is not in the environment
     - ServiceAwayError: it does not answer
     - ServiceRefusedError: it answered no; `status` is the HTTP status
+  - MissingPackageError: a package that is needed for this is not installed
+  - QuestionError: a box, a time or another part of a question makes no sense
+  - SearchError: a catalogue did not answer a search
+  - OrderError: an order can't be placed, found, or used
+    - OrderFailedError: it ended without all its files; `failed` has them with the reasons
+    - OrderTimeoutError: it is still under way after the time that was to be waited
+  - OpenError: data can't be opened, or not so
 """
 
 from __future__ import annotations
@@ -49,7 +56,7 @@ class VerificationError(CopyError):
 
 
 class ServiceError(PelagosError):
-    """The workspace service."""
+    """A service of the hub."""
 
 
 class NotConfiguredError(ServiceError):
@@ -66,3 +73,35 @@ class ServiceRefusedError(ServiceError):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class MissingPackageError(PelagosError, ImportError):
+    """A package that is needed for this is not installed."""
+
+
+class QuestionError(PelagosError, ValueError):
+    """A box, a time or another part of a question makes no sense."""
+
+
+class SearchError(PelagosError):
+    """A catalogue did not answer a search."""
+
+
+class OrderError(PelagosError):
+    """An order can't be placed, found, or used."""
+
+
+class OrderFailedError(OrderError):
+    """An order ended without all its files: `failed` has their paths with the reasons."""
+
+    def __init__(self, message: str, mend: str = "", failed: dict[str, str] | None = None) -> None:
+        super().__init__(message, mend)
+        self.failed = failed or {}
+
+
+class OrderTimeoutError(OrderError, TimeoutError):
+    """An order is still under way after the time that was to be waited."""
+
+
+class OpenError(PelagosError):
+    """Data can't be opened, or not so."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from download_source import Source, serve
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -84,3 +85,10 @@ def service(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Servi
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def source() -> Iterator[Source]:
+    """A server of files on loopback."""
+    with serve() as server:
+        yield server

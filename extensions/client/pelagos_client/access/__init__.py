@@ -4,6 +4,23 @@ The data pool's service plans with it, its downloader fetches with it, and so do
 there is no hub.
 """
 
-from pelagos_client.access.model import AccessError, Criteria, FilePlan, Protocol
+from pelagos_client.access.model import (
+    AccessError,
+    Criteria,
+    FilePlan,
+    Protocol,
+    Terms,
+    Waiting,
+)
+from pelagos_client.access.planning import plan, terms_of
 
-__all__ = ["AccessError", "Criteria", "FilePlan", "Protocol"]
+__all__ = [
+    "AccessError",
+    "Criteria",
+    "FilePlan",
+    "Protocol",
+    "Terms",
+    "Waiting",
+    "plan",
+    "terms_of",
+]

@@ -54,7 +54,8 @@ class OrderFacts:
     """An order, as its documents tell of it.
 
     `items` and `collections` are STAC documents as they were when it was placed: by (collection,
-    item), and by collection.
+    item), and by collection. `target`: `dataspace` has links into the pool until `expires` (None if
+    nobody knows), `workspace` has copies. `version`: of Pelagos.
     """
 
     number: int
@@ -69,3 +70,6 @@ class OrderFacts:
     collections: dict[str, dict[str, Any]] = field(repr=False)
     site: str = ""  # name of the VRE
     notes: tuple[str, ...] = ()
+    target: str = "dataspace"
+    expires: datetime | None = None
+    version: str = ""
