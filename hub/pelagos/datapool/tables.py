@@ -148,3 +148,12 @@ order_files = Table(
     Column("checksum", String(200), nullable=False, default=""),
     Column("note", Text, nullable=False, default=""),  # such as: the source changed since
 )
+
+# what only the downloader knows, since the beginning, for metrics: added to, never reset
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("name", String(40), primary_key=True),  # bytes, files, failures, retries, evicted_…
+    Column("source", String(40), primary_key=True),  # "" for what belongs to none
+    Column("value", BigInteger, nullable=False, default=0),
+)

@@ -7,7 +7,7 @@ Works without a hub, into any folder, also in a notebook whose event loop runs.
 """
 
 from pelagos_client.download.addresses import Guard
-from pelagos_client.download.engine import Engine, fetch
+from pelagos_client.download.engine import Download, Engine, fetch
 from pelagos_client.download.errors import DownloadError
 from pelagos_client.download.model import (
     DownloadProgress,
@@ -21,6 +21,7 @@ from pelagos_client.download.model import (
 )
 
 __all__ = [
+    "Download",
     "DownloadError",
     "DownloadProgress",
     "Engine",

@@ -86,6 +86,17 @@ class Engine:
         run = _Run(self, self._session, files, Path(into), cancel, existing)
         return run.all(progress)
 
+    def download(
+        self,
+        wanted: Wanted,
+        into: str | os.PathLike[str],
+        *,
+        cancel: threading.Event | None = None,
+        existing: Existing = Existing.KEEP,
+    ) -> Download:
+        """One file that the caller's own thread downloads: for those who have a queue of theirs."""
+        return Download(_Run(self, self._session, [wanted], Path(into), cancel, existing))
+
     def close(self) -> None:
         """Close idle connections."""
         self._lines.close()
@@ -113,6 +124,27 @@ def fetch(
     """
     with Engine(limits=limits, guard=guard) as engine:
         return engine.fetch(files, into, progress=progress, cancel=cancel, existing=existing)
+
+
+class Download:
+    """One file, downloaded by the thread that calls `run`; others may read `done` and `total`."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+
+    @property
+    def done(self) -> int:
+        """Bytes that are here."""
+        return self._run.far()[0]
+
+    @property
+    def total(self) -> int | None:
+        """Bytes that there will be, as far as is known."""
+        return self._run.far()[1]
+
+    def run(self) -> Fetched:
+        """To its end. `sync_folder` of its folder, which makes its name last, is the caller's."""
+        return self._run.only()
 
 
 class _Run:
@@ -162,6 +194,22 @@ class _Run:
         self._tell(progress)
         results = tuple(self._results[index] for index in range(len(self._files)))
         return Report(results, time.monotonic() - self._began)
+
+    def only(self) -> Fetched:
+        """The first file, in this thread."""
+        wanted = self._files[0]
+        try:
+            check_path(wanted.path)
+            Declared.of(wanted)
+            self._engine.guard.check(wanted.url)
+        except DownloadError as error:
+            return Fetched(wanted, self._into, State.FAILED, error=error)
+        return self._one(wanted, 0)
+
+    def far(self) -> tuple[int, int | None]:
+        """Bytes of the first file that are here, and that there will be."""
+        transfer = self._transfers.get(0)
+        return (transfer.done, transfer.total) if transfer else (0, self._files[0].size)
 
     def _lanes(self) -> list[deque[int]]:
         """Files by host, once for every thread that works on them. Raises RequestError."""

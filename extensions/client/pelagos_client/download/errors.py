@@ -32,16 +32,24 @@ class DownloadError(PelagosError):
     """A file was not downloaded.
 
     `again`: whether trying again soon may help, or after how many seconds. `afresh`: whether what
-    is here of the file is of no use for that.
+    is here of the file is of no use for that. `after`: seconds that the source itself wants to be
+    left alone, 0 if it did not say.
     """
 
     def __init__(
-        self, message: str, mend: str = "", *, again: bool | float = False, afresh: bool = False
+        self,
+        message: str,
+        mend: str = "",
+        *,
+        again: bool | float = False,
+        afresh: bool = False,
+        after: float = 0,
     ) -> None:
         super().__init__(message, mend)
         self.message = message
         self.again = again
         self.afresh = afresh
+        self.after = after
 
 
 class RequestError(DownloadError):

@@ -270,6 +270,7 @@ class Session:
             return BusyError(
                 f"{where}: the source is busy, and asks to come back in {seconds:.0f} s.",
                 "Try again then.",
+                after=seconds,
             )
         if seconds:
             self._hosts.rest(where.place, seconds)

@@ -1,0 +1,115 @@
+"""Each source as the downloader sees it: its settings, what it may reach, and its token."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import urllib.parse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pelagos_client.access import Protocol
+from pelagos_client.download import Engine, Guard, Limits
+from pelagos_client.download.addresses import Resolve, system_resolve
+from pelagos_client.download.addresses import parse as parse_url
+from pelagos_client.download.errors import RefusedError
+
+from pelagos.settings.sources import Source
+
+logger = logging.getLogger(__name__)
+
+_TOKEN_BYTES = 10_000
+
+
+def guard_of(source: Source, resolve: Resolve = system_resolve) -> Guard:
+    """What a source may reach: as `pelagos.catalogue.fetch_guard` has it when it is harvested.
+
+    A private address of its own `url` or `files` with just that port; of `hosts` with any.
+    """
+    own = [
+        urllib.parse.urlsplit(address)
+        for address in (getattr(source, "url", ""), getattr(source, "files", ""))
+        if address
+    ]
+    named = [_place(parts) for parts in own] + list(source.hosts)
+    return Guard([parts.hostname or "" for parts in own], named=named, resolve=resolve)
+
+
+def _place(parts: urllib.parse.SplitResult) -> str:
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def read_tokens(sources: Sequence[Source]) -> dict[str, str]:
+    """The tokens of sources that have one, by name. Only root may be able to read their files."""
+    found = {}
+    for source in sources:
+        if not source.token_file:
+            continue
+        try:
+            with Path(source.token_file).open("rb") as file:
+                found[source.name] = file.read(_TOKEN_BYTES).decode("ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            # its orders fail with what the source says; all others go on
+            logger.error("The token of source %s can't be read: %s", source.name, type(error))
+    return found
+
+
+@dataclass(frozen=True)
+class Known:
+    """A source of the settings."""
+
+    source: Source
+    engine: Engine
+    token: str
+
+
+class Sources:
+    """All sources of the settings, each with an engine of its own: its hosts are its own."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        limits: Limits,
+        tokens: dict[str, str],
+        resolve: Resolve = system_resolve,
+        trust: Callable[[], ssl.SSLContext] | None = None,
+    ) -> None:
+        self._known = {
+            source.name: Known(
+                source,
+                Engine(
+                    limits=limits,
+                    guard=guard_of(source, resolve),
+                    trust=trust() if trust else None,
+                ),
+                tokens.get(source.name, ""),
+            )
+            for source in sources
+        }
+
+    def get(self, name: str) -> Known | None:
+        """A source, or None if it is no longer in the settings."""
+        return self._known.get(name)
+
+    def host_of(self, name: str, plan: dict[str, Any]) -> str:
+        """What a file shares with others that are fetched at the same time: host and port, or the
+        source itself."""
+        if plan.get("protocol") in (Protocol.DIRECT.value, None):
+            try:
+                return parse_url(plan["url"]).authority
+            except (RefusedError, KeyError, TypeError):
+                return f"={name}"
+        known = self._known.get(name)
+        url = getattr(known.source, "url", "") if known else ""
+        if plan.get("protocol") != Protocol.LOCAL.value and url:
+            return urllib.parse.urlsplit(url).netloc.lower()
+        return f"={name}"
+
+    def close(self) -> None:
+        """Close idle connections."""
+        for known in self._known.values():
+            known.engine.close()
