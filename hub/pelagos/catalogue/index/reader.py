@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pelagos.catalogue.index.schema import open_to_read, unusable
 from pelagos.catalogue.query import Criteria, Facet, FacetCount, Page, QueryError, Slice
 
 PAGE_LIMIT = 10_000
+_IDS = 1000  # in one statement
 
 
 class Reader:
@@ -83,6 +84,31 @@ class Reader:
             ).fetchone()
             unpack = Unpacker(self._connection)
             return orjson.loads(unpack.document(*row)) if row else None
+
+    def granules_by_id(
+        self, collection: str, identifiers: Sequence[str], scope: frozenset[str] | None
+    ) -> dict[str, dict[str, Any]]:
+        """Those of these granules of a collection that there are, by identifier, for this scope."""
+        if scope is not None and collection not in scope:
+            return {}
+        _check_text("collection", collection)
+        for identifier in identifiers:
+            _check_text("ids", identifier)
+        found: dict[str, dict[str, Any]] = {}
+        with self._state():
+            unpack = Unpacker(self._connection)
+            for begin in range(0, len(identifiers), _IDS):
+                part = identifiers[begin : begin + _IDS]
+                marks = ",".join("?" * len(part))
+                rows = self._connection.execute(
+                    "SELECT c.num, e.id, g.packed FROM collection c "  # noqa: S608
+                    f"CROSS JOIN entry e ON e.collection = c.num AND e.id IN ({marks}) "
+                    "CROSS JOIN granule g ON g.rid = e.rid WHERE c.public = ?",
+                    (*part, collection),
+                )
+                for number, identifier, packed in rows:
+                    found[identifier] = orjson.loads(unpack.document(number, packed))
+        return found
 
     def collection_facets(self, criteria: Criteria) -> dict[Facet, list[FacetCount]]:
         """How many of the collections found have each value."""

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from pelagos.datapool.model import FileState, OrderState, Target
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=600)]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
+QUERY_BYTES = 1_000_000
+
+
+def _line(text: str) -> str:
+    """A text as one line: neither database nor page takes control characters."""
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
+
+
+def _json(query: dict[str, Any]) -> dict[str, Any]:
+    try:
+        length = len(json.dumps(query, allow_nan=False))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if length > QUERY_BYTES:
+        raise ValueError(f"it is longer than {QUERY_BYTES:,} characters")
+    return query
+
+
+Line = Annotated[str, AfterValidator(_line)]
+Key = Annotated[str, StringConstraints(min_length=8, max_length=100, pattern=r"^[!-~]+$")]
 
 
 class Asked(BaseModel):
@@ -46,10 +67,10 @@ class WantedOrder(Asked):
     criteria: WantedCriteria = WantedCriteria()
     to: Target = Target.DATASPACE
     virtual_lab: str = Field("", max_length=40)
-    title: str = Field("", max_length=200)
-    query: dict[str, Any] = {}
+    title: Line = Field("", max_length=200)
+    query: Annotated[dict[str, Any], AfterValidator(_json)] = {}
     accept: list[Annotated[str, StringConstraints(max_length=600)]] = Field([], max_length=100)
-    key: str | None = Field(None, min_length=8, max_length=100)
+    key: Key | None = None
 
 
 class Sizes(BaseModel):
@@ -170,3 +191,14 @@ class CitationModel(BaseModel):
     licence: str
     licence_text: str
     url: str
+
+
+class Problem(BaseModel):
+    """Why something was not done: what happened and why, and what to do next. Of granules that
+    can't be ordered the first 20, and how many there are; and what would have to be accepted."""
+
+    reason: str
+    mend: str = ""
+    refused: list[Refusal] = []
+    refused_count: int = 0
+    accept: list[TermsOfUse] = []
