@@ -80,6 +80,12 @@ class Room:
         with self._lock:
             self._reserved.pop(file, None)
 
+    def grow(self, file: int, size: int) -> None:
+        """A file whose size was not known is at least so large."""
+        with self._lock:
+            if file in self._reserved:
+                self._reserved[file] = max(self._reserved[file], size)
+
     def came(self, size: int) -> None:
         """A file is in the pool."""
         with self._lock:
@@ -89,7 +95,8 @@ class Room:
         """Bytes that are too many now: of the quota, or of the disk."""
         free = self._pool.free()[0] - self.spare
         with self._lock:
-            return max(self._used - self.quota, -free, 0)
+            held = sum(self._reserved.values())
+            return max(self._used + held - self.quota, -free, 0)
 
     def evict(self, needed: int) -> int:
         """Remove at least `needed` bytes of what may go, or all of it; how many. Raises AwayError.
@@ -153,9 +160,7 @@ class Room:
     @staticmethod
     def _forget(connection: Connection, gone: list[int]) -> None:
         connection.execute(
-            update(files)
-            .where(files.c.id.in_(gone))
-            .values(state=FileState.ABSENT.value, done=0)
+            update(files).where(files.c.id.in_(gone)).values(state=FileState.ABSENT.value, done=0)
         )
         queue.expire(connection, gone)
         count(connection, "evicted_files", "", len(gone))

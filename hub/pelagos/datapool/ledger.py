@@ -120,9 +120,7 @@ class Ledger:
     """The thread. `told` is called in it after each transaction: files that ended, files that
     changed in any way."""
 
-    def __init__(
-        self, database: Engine, told: Callable[[Sequence[Entry]], None]
-    ) -> None:
+    def __init__(self, database: Engine, told: Callable[[Sequence[Entry]], None]) -> None:
         self._database, self._told = database, told
         self._changed = threading.Condition()
         self._entries: list[Entry] = []

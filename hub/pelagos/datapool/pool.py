@@ -113,16 +113,23 @@ class Pool:
                 return
             above = above.parent
 
+    def _beside(self, place: str, name: str) -> Path:
+        folder = self.path(place).parent
+        return folder.parent if name == COLLECTION else folder
+
+    def is_described(self, place: str, name: str) -> bool:
+        """Whether the document `name` is beside a file, or above."""
+        try:
+            return os.lstat(self._beside(place, name) / name).st_size > 0
+        except OSError:
+            return False
+
     def describe(self, place: str, name: str, document: dict[str, Any]) -> None:
         """Put a STAC document beside a file: `name` is ITEM, or COLLECTION one folder above.
 
         Not synced: after a power cut it may be empty, and is written again.
         """
-        folder = self.path(place).parent
-        folder = folder.parent if name == COLLECTION else folder
-        with suppress(OSError):
-            if os.lstat(folder / name).st_size:
-                return
+        folder = self._beside(place, name)
         scratch = folder / f"{PREFIX}{name}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(scratch, flags, 0o644), "w", encoding="utf-8") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ from pelagos.datapool.tables import files, order_files, orders
 CHUNK = 500
 _LIVE = tuple(state.value for state in UNDER_WAY)
 _NAMED = 3  # files that an error names
-NO_ROOM = "The pool is full"
+NO_ROOM = "The pool is full: it waits until there is room."
 CHANGED_ORDER = "The source has changed files since they were first fetched: see the files' notes."
 CHANGED = "The source has changed since: this is another version."
 
@@ -33,22 +34,13 @@ class Live:
 
 
 @dataclass(frozen=True)
-class Ready:
-    """A file that can be fetched now."""
-
-    file: int
-    source: str
-    plan: dict[str, Any] = field(repr=False)
-
-
-@dataclass(frozen=True)
 class Task:
     """All that is needed to fetch a file."""
 
     file: int
     place: str
     source: str
-    plan: dict[str, Any] = field(repr=False)
+    plan: str = field(repr=False)  # JSON
     tries: int
     done: int
     job: str
@@ -58,9 +50,7 @@ class Task:
 def live_orders(connection: Connection) -> list[Live]:
     """All orders under way, the oldest first."""
     found = connection.execute(
-        select(
-            orders.c.number, orders.c.attempt, orders.c.owner, orders.c.state, orders.c.target
-        )
+        select(orders.c.number, orders.c.attempt, orders.c.owner, orders.c.state, orders.c.target)
         .where(orders.c.state.in_(_LIVE))
         .order_by(orders.c.number)
     )
@@ -108,44 +98,28 @@ def unwanted(connection: Connection, ids: Iterable[int]) -> set[int]:
     return given - {row.id for row in wanted}
 
 
-def window(connection: Connection, number: int, now: float, limit: int) -> list[Ready]:
+def window(connection: Connection, number: int, now: float, limit: int) -> list[Task]:
     """The next files of an order that can be fetched now, or waited long enough."""
     due = (FileState.QUEUED.value, FileState.WAITING.value)
-    found = connection.execute(
-        select(files.c.id, files.c.source, files.c.plan)
-        .join(order_files, order_files.c.file == files.c.id)
-        .where(
-            order_files.c.order == number, files.c.state.in_(due), files.c.not_before <= now
-        )
-        .order_by(order_files.c.position)
-        .limit(limit)
-    )
-    return [Ready(row.id, row.source, json.loads(row.plan)) for row in found]
-
-
-def tasks(connection: Connection, ids: Iterable[int]) -> list[Task]:
-    """What is needed to fetch these files."""
     columns = (
         files.c.id, files.c.place, files.c.source, files.c.plan,
         files.c.tries, files.c.done, files.c.job, files.c.checksum,
     )  # fmt: skip
-    found = connection.execute(select(*columns).where(files.c.id.in_(list(ids))))
-    return [
-        Task(
-            row.id, row.place, row.source, json.loads(row.plan),
-            row.tries, row.done, row.job, row.checksum,
-        )
-        for row in found
-    ]  # fmt: skip
+    found = connection.execute(
+        select(*columns)
+        .join(order_files, order_files.c.file == files.c.id)
+        .where(order_files.c.order == number, files.c.state.in_(due), files.c.not_before <= now)
+        .order_by(order_files.c.position)
+        .limit(limit)
+    )
+    return [Task(*row) for row in found]
 
 
 def next_due(connection: Connection, now: float) -> float | None:
     """When the next file that waits may be asked for again; None if none waits."""
     due = (FileState.QUEUED.value, FileState.WAITING.value)
     return connection.execute(
-        select(func.min(files.c.not_before)).where(
-            files.c.state.in_(due), files.c.not_before > now
-        )
+        select(func.min(files.c.not_before)).where(files.c.state.in_(due), files.c.not_before > now)
     ).scalar()
 
 
@@ -186,9 +160,7 @@ def orders_with(connection: Connection, ids: Sequence[int]) -> set[int]:
         rows = connection.execute(
             select(order_files.c.order)
             .join(orders, orders.c.number == order_files.c.order)
-            .where(
-                order_files.c.file.in_(ids[start : start + CHUNK]), orders.c.state.in_(_LIVE)
-            )
+            .where(order_files.c.file.in_(ids[start : start + CHUNK]), orders.c.state.in_(_LIVE))
             .distinct()
         )
         found.update(row.order for row in rows)
@@ -203,6 +175,7 @@ class Tally:
     known: int
     unknown: int
     done: int
+    no_room: bool
 
     def of(self, *states: FileState) -> int:
         """Files in these states."""
@@ -220,6 +193,7 @@ def tally(connection: Connection, number: int) -> Tally:
             func.sum(func.coalesce(size, 0)).label("known"),
             func.sum(case((size.is_(None), 1), else_=0)).label("unknown"),
             func.sum(case((present, files.c.size), else_=files.c.done)).label("done"),
+            func.max(case((files.c.error == NO_ROOM, 1), else_=0)).label("no_room"),
         )
         .join(order_files, order_files.c.file == files.c.id)
         .where(order_files.c.order == number)
@@ -230,14 +204,12 @@ def tally(connection: Connection, number: int) -> Tally:
         sum(int(row.known or 0) for row in found),
         sum(int(row.unknown or 0) for row in found),
         sum(int(row.done or 0) for row in found),
+        any(row.no_room for row in found),
     )
 
 
-def settle(connection: Connection, number: int, notes: Iterable[str] = ()) -> OrderState | None:
-    """Say in an order how its files stand; its state from then on, None if it is not under way.
-
-    `notes`: what its owner should know just now; others of ours are taken back.
-    """
+def settle(connection: Connection, number: int) -> OrderState | None:
+    """Say in an order how its files stand; its state from then on, None if it is not under way."""
     sequence = next_change(connection)  # first, as all do who change orders
     row = connection.execute(
         select(orders).where(orders.c.number == number, orders.c.state.in_(_LIVE))
@@ -246,7 +218,7 @@ def settle(connection: Connection, number: int, notes: Iterable[str] = ()) -> Or
         return None
     counted = tally(connection, number)
     state = _state(counted, OrderState(row.state))
-    kept = [note for note in json.loads(row.notes) if not note.startswith(NO_ROOM)]
+    kept = [note for note in json.loads(row.notes) if note != NO_ROOM]
     values: dict[str, Any] = {
         "state": state.value,
         "files_ready": counted.of(FileState.PRESENT),
@@ -255,10 +227,10 @@ def settle(connection: Connection, number: int, notes: Iterable[str] = ()) -> Or
         "bytes_known": counted.known,
         "sizes_unknown": counted.unknown,
         "bytes_done": counted.done,
-        "notes": json.dumps([*kept, *(note for note in notes if note not in kept)]),
+        "notes": json.dumps([*kept, NO_ROOM] if counted.no_room else kept),
     }
     if state is OrderState.FAILED:
-        values["error"] = _why(connection, number, counted)
+        values |= {"error": _why(connection, number, counted), "finished": time.time()}
     if any(getattr(row, name) != value for name, value in values.items()):
         change(connection, number, sequence, **values)
     return state
@@ -349,9 +321,7 @@ def note_changes(connection: Connection, ids: Sequence[int]) -> None:
         for row in found:
             connection.execute(
                 update(order_files)
-                .where(
-                    order_files.c.order == row.order, order_files.c.position == row.position
-                )
+                .where(order_files.c.order == row.order, order_files.c.position == row.position)
                 .values(note=CHANGED)
             )
         for number in {row.order for row in found}:

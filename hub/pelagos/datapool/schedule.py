@@ -60,10 +60,10 @@ class Schedule:
         for file in order.files if order else ():
             self._unlink(file, number)
 
-    def hungry(self) -> list[int]:
-        """Orders whose window is low, though there may be more of them."""
-        low = [one for one in self._orders.values() if one.more and len(one.files) < _LOW]
-        return sorted(one.number for one in low)
+    def hungry(self, low: int = _LOW) -> list[int]:
+        """Orders with fewer than `low` files here, though there may be more of them."""
+        found = [one for one in self._orders.values() if one.more and len(one.files) < low]
+        return sorted(one.number for one in found)
 
     def feed(self, number: int, jobs: Iterable[Job], *, more: bool) -> None:
         """Files of an order that can be fetched now. `more`: whether there are others."""
@@ -93,7 +93,9 @@ class Schedule:
         for order in self._orders.values():
             if order.files:
                 owners.setdefault(order.owner, []).append(order)
-        for owner in sorted(owners, key=lambda one: (self._in_flight[one], self._served.get(one, 0))):
+        for owner in sorted(
+            owners, key=lambda one: (self._in_flight[one], self._served.get(one, 0))
+        ):
             for order in sorted(owners[owner], key=lambda one: one.number):
                 if job := self._of(order):
                     self._begin(job)
@@ -145,7 +147,9 @@ class Schedule:
             if not self._in_flight[owner]:
                 del self._in_flight[owner]
         if len(self._served) > 10_000:  # people who have long been served
-            self._served = {one: turn for one, turn in self._served.items() if one in self._in_flight}
+            self._served = {
+                one: turn for one, turn in self._served.items() if one in self._in_flight
+            }
 
     def settled(self, files: Iterable[int]) -> None:
         """The database says how these ended; they may be fed again."""
@@ -158,6 +162,11 @@ class Schedule:
     def rests_until(self) -> float | None:
         """When the first host that has a rest may be asked again; None if none has one."""
         return min(self._rests.values(), default=None)
+
+    @property
+    def waiting(self) -> set[int]:
+        """Files that wait here."""
+        return set(self._waiting)
 
     @property
     def flying(self) -> set[int]:

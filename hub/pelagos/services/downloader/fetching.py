@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import threading
+import urllib.parse
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -92,12 +93,10 @@ class Obtain(Protocol):
 class Fetch:
     """One file that a thread fetches with `run`. Others may read `done`, and set `cancel`."""
 
-    def __init__(
-        self, task: Task, known: Known, root: Path, obtain: Obtain | None
-    ) -> None:
+    def __init__(self, task: Task, known: Known, root: Path, obtain: Obtain | None) -> None:
         self.task = task
         self.cancel = threading.Event()
-        self.plan = FilePlan.from_json(task.plan)
+        self.plan = FilePlan.from_json(json.loads(task.plan))
         self._known, self._root, self._obtain = known, root, obtain
         self._download: Download | None = None
         self._copied = 0
@@ -150,9 +149,7 @@ class Fetch:
         )
 
     def _direct(self) -> Fetched:
-        wanted = Wanted(
-            self.plan.url, self.task.place, self.plan.size, self.plan.checksum or None
-        )
+        wanted = Wanted(self.plan.url, self.task.place, self.plan.size, self.plan.checksum or None)
         # under a name of ours there is only what was whole: a crash came before we could say so
         ours = self.task.place.rpartition("/")[2] in (ITEM, COLLECTION)
         existing = Existing.REPLACE if ours else Existing.KEEP
@@ -170,7 +167,8 @@ class Fetch:
         """A file of a folder of this machine. Raises DownloadError."""
         from pelagos.catalogue.own_files import open_file  # noqa: PLC0415 - netCDF4 is large
 
-        source, path = self._known.source, self.plan.url.removeprefix("files/")
+        source = self._known.source
+        path = urllib.parse.unquote(self.plan.url.removeprefix("files/"))
         name = self.plan.name
         if not isinstance(source, FilesSource):
             raise DownloadError(f"{name}: its source is no folder any more.", "Search again.")

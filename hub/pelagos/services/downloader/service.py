@@ -1,26 +1,219 @@
 """The downloader as a program: a supervised process beside the service of the data pool.
 
-It makes its folders as root, then gives root up for the account `pelagos-server`: it reads what
-strangers send.
+It makes its folders as root, and reads the sources' tokens, then gives root up for the account
+`pelagos-server`: it reads what strangers send.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import logging
+import os
 import signal
+import sys
 import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pelagos_client.download import Limits
+from sqlalchemy import Engine
 
 from pelagos import accounts
+from pelagos.datapool.database import database_url, migrate, open_database
+from pelagos.datapool.delivery import Deliver
+from pelagos.datapool.eviction import Room
+from pelagos.datapool.pool import Pool
+from pelagos.datapool.waking import Waker
 from pelagos.deployment import Deployment, default_state
+from pelagos.errors import AwayError, PelagosError, StateError
+from pelagos.layout import Area, AreaKind
+from pelagos.services.downloader.fetching import Obtain
+from pelagos.services.downloader.finishing import Finisher
+from pelagos.services.downloader.pace import Pace
+from pelagos.services.downloader.sources import Sources, read_tokens
+from pelagos.services.downloader.upkeep import Upkeep
+from pelagos.services.downloader.worker import Downloader
 from pelagos.services.own_folder import prepare_folder
 from pelagos.services.serving import prepare_process
 
+logger = logging.getLogger(__name__)
 
-def serve(deployment: Deployment, stop: threading.Event) -> None:
-    """Work until `stop`."""
-    prepare_folder(deployment.state.datapool, as_account=deployment.facts.as_account)
+LOCK = "downloader.lock"
+_TROUBLE = 1.0
+_OTHER = 2.0
+
+
+def prepare_pool(deployment: Deployment) -> Path:
+    """The folder of the pool: ours to write, everybody's to read. As root also its owner is set.
+
+    Raises StateError where something else is in the way.
+    """
+    pool = deployment.layout.area(Area(AreaKind.POOL))
+    above = pool.parent
+    try:
+        if not above.exists():
+            above.mkdir(parents=True)
+            above.chmod(0o711)
+        with contextlib.suppress(FileExistsError):
+            pool.mkdir()
+        folder = os.open(pool, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            if os.geteuid() == 0 and deployment.facts.as_account:
+                os.fchown(folder, *accounts.ids())
+            os.fchmod(folder, 0o755)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise StateError(
+            f"The folder of the pool, {pool}, can't be used: {error.strerror}.",
+            "It must be a plain folder: move what is there away, then ./pelagos up.",
+        ) from error
+    return pool
+
+
+@contextlib.contextmanager
+def only_one(folder: Path, stop: threading.Event) -> Iterator[bool]:
+    """Wait until no other downloader works on this state folder; False if told to stop."""
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    told = False
+    try:
+        while not stop.is_set():
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not told:
+                    logger.warning("Another downloader works here: waiting for its end")
+                told = True
+                stop.wait(_OTHER)
+                continue
+            yield True
+            return
+        yield False
+    finally:
+        os.close(descriptor)
+
+
+def limits_of(deployment: Deployment) -> Limits:
+    """Of the engines: what takes longer than a moment waits in the queue, not in a thread."""
+    settings = deployment.settings.datapool
+    return Limits(
+        per_host=settings.per_host,
+        connections=settings.downloads,
+        largest=settings.quota,
+        attempts=3,
+        first_wait=0.5,
+        longest_wait=3,
+        retry_after=5,
+        silence=60,
+    )
+
+
+def serve(
+    deployment: Deployment,
+    stop: threading.Event,
+    *,
+    deliver: Callable[[Deployment], Deliver] | None = None,
+    obtain: Obtain | None = None,
+    pace: Pace | None = None,
+    sources: Sources | None = None,
+) -> None:
+    """Work until `stop`. Raises StateError. What is given besides is for tests."""
+    folder, settings = deployment.state.datapool, deployment.settings
+    prepare_folder(folder, as_account=deployment.facts.as_account)
+    root = prepare_pool(deployment)
+    url = database_url(settings.datapool, folder)
+    known = settings.catalogue.sources
+    tokens = read_tokens(known)
     if deployment.facts.as_account:
         accounts.become()
-    stop.wait()
+    os.umask(0o077)
+    with only_one(folder, stop) as alone:
+        if not alone:
+            return
+        database = open_database(url)
+        _migrate(database, stop)
+        os.umask(0o022)  # people read what is in the pool
+        pool, waker, pace = Pool(root), Waker(folder), pace or Pace()
+        room = Room(pool, database, settings.datapool.quota)
+        sources = sources or Sources(known, limits_of(deployment), tokens)
+        bringer = (deliver or deliveries)(deployment)
+        keep = settings.datapool.keep
+        finisher = Finisher(database, pool, bringer, keep=keep, site=settings.site.name, pace=pace)
+        downloader = Downloader(
+            database,
+            pool,
+            room,
+            sources,
+            finisher,
+            downloads=settings.datapool.downloads,
+            per_host=settings.datapool.per_host,
+            wake=waker.wake,
+            obtain=obtain or default_obtain(),
+            pace=pace,
+        )
+        upkeep = Upkeep(database, pool, room, bringer, keep=keep, pace=pace)
+        finisher.back = downloader.back
+        try:
+            _work(downloader, finisher, upkeep, waker, stop)
+        finally:
+            downloader.stop()
+            finisher.stop()
+            upkeep.stop()
+            sources.close()
+            waker.close()
+            database.dispose()
+
+
+def _migrate(database: Engine, stop: threading.Event) -> None:
+    told = False
+    while not stop.is_set():
+        try:
+            return migrate(database)
+        except AwayError as error:
+            if not told:
+                logger.warning("%s", error)
+            told = True
+            stop.wait(_TROUBLE)
+    return None
+
+
+def _work(
+    downloader: Downloader,
+    finisher: Finisher,
+    upkeep: Upkeep,
+    waker: Waker,
+    stop: threading.Event,
+) -> None:
+    begun = away = False
+    while not stop.is_set():
+        try:
+            if not begun:
+                downloader.start()
+                finisher.start()
+                upkeep.start()
+                begun = True
+            pause = downloader.look()
+            if away:
+                logger.info("The database of orders answers again")
+            away = False
+        except AwayError as error:
+            if not away:
+                logger.warning("%s", error)
+            away, pause = True, _TROUBLE
+        waker.wait(pause)
+
+
+def deliveries(deployment: Deployment) -> Deliver:
+    """What brings ready orders to their owners."""
+    from pelagos.services.downloader.delivery import Deliveries  # noqa: PLC0415
+
+    return Deliveries(deployment)
+
+
+def default_obtain() -> Obtain | None:
+    """What gets files that are not one GET."""
+    return None
 
 
 def main() -> None:
@@ -30,4 +223,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # not set here: a signal may come in the middle of the event's own lock
         signal.signal(number, lambda *_: threading.Thread(target=stop.set).start())
-    serve(Deployment.load(default_state()), stop)
+    try:
+        serve(Deployment.load(default_state()), stop)
+    except PelagosError as error:
+        sys.exit(error.sentence)

@@ -1,0 +1,329 @@
+"""From the last file to a ready order: its documents, its folder, what it had."""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue as queues
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pelagos_client.access import Criteria
+from pelagos_client.documents import DeliveredFile, OrderFacts, write
+from sqlalchemy import Engine, Row, select, update
+
+from pelagos.datapool import queue
+from pelagos.datapool.database import next_change, reading, transaction
+from pelagos.datapool.delivery import Deliver, DeliveryState, Outcome, Parcel
+from pelagos.datapool.model import FileState, OrderState, Target
+from pelagos.datapool.pool import COLLECTION, ITEM, Pool
+from pelagos.datapool.queue import CHUNK, Live
+from pelagos.datapool.tables import files, order_files, order_items, orders, records
+from pelagos.errors import AwayError, PelagosError
+from pelagos.services.downloader.pace import Pace
+
+logger = logging.getLogger(__name__)
+
+_AWAY_SECONDS = 3.0
+
+
+class Documents(dict[Any, Any]):
+    """STAC documents by key, read from the database when they are asked for: there may be many."""
+
+    def __init__(self, database: Engine, digests: Mapping[Any, str]) -> None:
+        super().__init__(digests)
+        self._database = database
+
+    def __getitem__(self, key: Any) -> Any:
+        return next(self._read([(key, super().__getitem__(key))]))[1]
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """As of any dict."""
+        return self[key] if key in self else default
+
+    def items(self) -> Iterator[tuple[Any, Any]]:  # type: ignore[override]
+        """Key and document, a few at a time."""
+        pairs = list(super().items())
+        for start in range(0, len(pairs), CHUNK):
+            yield from self._read(pairs[start : start + CHUNK])
+
+    def values(self) -> Iterator[Any]:  # type: ignore[override]
+        """The documents."""
+        return (document for _, document in self.items())
+
+    def _read(self, pairs: list[tuple[Any, str]]) -> Iterator[tuple[Any, Any]]:
+        digests = {digest for _, digest in pairs}
+        with reading(self._database) as connection:
+            rows = connection.execute(
+                select(records.c.digest, records.c.document).where(records.c.digest.in_(digests))
+            )
+            texts = {row.digest: row.document for row in rows}
+        for key, digest in pairs:
+            yield key, json.loads(texts[digest])
+
+
+class Finisher:
+    """Threads of its own: those of the dataspace do not wait for copies to the workspace."""
+
+    def __init__(
+        self, database: Engine, pool: Pool, deliver: Deliver, *, keep: float, site: str, pace: Pace
+    ) -> None:
+        self._database, self._pool, self._deliver = database, pool, deliver
+        self._keep, self._site, self._pace = keep, site, pace
+        self._queues: dict[Target, queues.SimpleQueue[Live | None]] = {
+            target: queues.SimpleQueue() for target in Target
+        }
+        self._lock = threading.Lock()
+        self._busy: set[int] = set()
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(
+                target=self._run, args=(target,), name=f"pelagos-finish-{target}", daemon=True
+            )
+            for target in Target
+            for _ in range(2)
+        ]
+        self.back: Callable[[Live], None] = lambda order: None
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End; what is half done is done again."""
+        self._stop.set()
+        for target in Target:
+            for _ in range(2):
+                self._queues[target].put(None)
+        for thread in self._threads:
+            thread.join(3)
+
+    def add(self, order: Live) -> None:
+        """All files of this order are in the pool. Adding it twice is no harm."""
+        with self._lock:
+            if order.number in self._busy:
+                return
+            self._busy.add(order.number)
+        self._queues[order.target].put(order)
+
+    def _run(self, target: Target) -> None:
+        while (order := self._queues[target].get()) is not None:
+            try:
+                self._to_its_end(order)
+            finally:
+                with self._lock:
+                    self._busy.discard(order.number)
+
+    def _to_its_end(self, order: Live) -> None:
+        while not self._stop.is_set():
+            pause = _AWAY_SECONDS
+            try:
+                pause = self._step(order)
+            except AwayError as error:
+                logger.warning("Order %d: %s", order.number, error)
+            except PelagosError as error:
+                self._fail(order, error.sentence)
+            except Exception as error:  # an order that stays as it is for ever would be worse
+                logger.exception("Order %d", order.number)
+                self._fail(order, f"A fault of this program ({type(error).__name__}).")
+            if not pause:
+                return
+            self._stop.wait(pause)
+
+    def _step(self, order: Live) -> float:
+        """Go on with an order; after how many seconds again, 0 if it is done. Raises AwayError."""
+        row, rows = self._read(order)
+        if row is None:
+            return 0
+        lost = [
+            one.id
+            for one in rows
+            if one.state != FileState.PRESENT.value
+            or not self._pool.is_there(one.place, one.size, one.fetched)
+        ]
+        if lost:
+            with transaction(self._database) as connection:
+                queue.take(connection, order.number, lost, time.time())
+                queue.settle(connection, order.number)
+            self.back(order)
+            return 0
+        parcel = self._parcel(order, row, rows)
+        while not self._stop.is_set():
+            outcome = self._deliver.deliver(parcel)
+            if outcome.state is DeliveryState.DONE:
+                self._ready(order, outcome)
+                return 0
+            if outcome.state is DeliveryState.FAILED:
+                self._fail(order, outcome.reason)
+                return 0
+            if not self._copied(order, outcome.copied):
+                return 0  # cancelled
+            self._stop.wait(self._pace.copying)
+        return 0
+
+    def _read(self, order: Live) -> tuple[Row[Any] | None, list[Row[Any]]]:
+        columns = [one for one in files.c if one.name not in ("plan", "job")]
+        with reading(self._database) as connection:
+            row = connection.execute(select(orders).where(*_still(order))).first()
+            if row is None:
+                return None, []
+            rows = queue.files_of(
+                connection,
+                order.number,
+                *columns,
+                files.c.plan,
+                order_files.c.path,
+                order_files.c.position,
+                order_files.c.checksum.label("before"),
+            )
+        return row, list(rows)
+
+    def _parcel(self, order: Live, row: Row[Any], rows: list[Row[Any]]) -> Parcel:
+        with reading(self._database) as connection:
+            items = connection.execute(
+                select(order_items).where(order_items.c.order == order.number)
+            ).all()
+        own = {(one.collection, one.item): one.item_record for one in items}
+        above = {one.collection: one.collection_record for one in items if one.collection_record}
+        documents = Documents(self._database, own), Documents(self._database, above)
+        self._describe(rows, own, above)
+        facts = OrderFacts(
+            number=order.number,
+            owner=order.owner,
+            title=row.title,
+            created=datetime.fromtimestamp(row.created, UTC),
+            # the same parcel again has to be the same: not the moment of this attempt
+            ready=datetime.fromtimestamp(max(one.fetched or row.created for one in rows), UTC),
+            criteria=Criteria.from_json(json.loads(row.criteria)),
+            query=json.loads(row.query),
+            files=tuple(_delivered(one) for one in rows),
+            items=documents[0],
+            collections=documents[1],
+            site=self._site,
+            notes=tuple(
+                note for note in json.loads(row.notes) if not note.startswith(queue.NO_ROOM)
+            ),
+        )
+        return Parcel(
+            order.number,
+            order.owner,
+            order.target,
+            write(facts),
+            {one.path: one.place for one in rows},
+            sum(one.size or 0 for one in rows),
+        )
+
+    def _describe(self, rows: list[Row[Any]], own: dict[Any, str], above: dict[str, str]) -> None:
+        """The items' and collections' documents into the pool, beside the files."""
+        items: dict[Any, Row[Any]] = {}
+        collections: dict[Any, Row[Any]] = {}
+        for row in rows:
+            items.setdefault((row.collection, row.item), row)
+            collections.setdefault(row.collection, row)
+        for kept, digests, name in ((items, own, ITEM), (collections, above, COLLECTION)):
+            missing = {
+                key: digests[key]
+                for key, row in kept.items()
+                if key in digests and not self._pool.is_described(row.place, name)
+            }
+            for key, document in Documents(self._database, missing).items():
+                try:
+                    self._pool.describe(kept[key].place, name, document)
+                except OSError as error:
+                    logger.warning("%s of %s is not written: %s", name, key, error.strerror)
+
+    def _copied(self, order: Live, copied: int) -> bool:
+        """Say how much was copied; whether the order is still wanted."""
+        with transaction(self._database) as connection:
+            sequence = next_change(connection)
+            row = connection.execute(select(orders.c.bytes_copied).where(*_still(order))).first()
+            if row is not None and row.bytes_copied != copied:
+                queue.change(connection, order.number, sequence, bytes_copied=copied)
+        return row is not None
+
+    def _ready(self, order: Live, outcome: Outcome) -> None:
+        now = time.time()
+        with transaction(self._database) as connection:
+            sequence = next_change(connection)
+            row = connection.execute(select(orders.c.notes).where(*_still(order))).first()
+            if row is None:
+                return
+            notes = [note for note in json.loads(row.notes) if note != queue.NO_ROOM]
+            mine = order_files.c.order == order.number
+            checksum = (
+                select(files.c.checksum).where(files.c.id == order_files.c.file).scalar_subquery()
+            )
+            changed = connection.execute(
+                update(order_files)
+                .where(mine, order_files.c.checksum != "", order_files.c.checksum != checksum)
+                .values(note=queue.CHANGED)
+            )
+            if changed.rowcount and queue.CHANGED_ORDER not in notes:
+                notes.append(queue.CHANGED_ORDER)
+            connection.execute(
+                update(order_files)
+                .where(mine, order_files.c.checksum != checksum)
+                .values(checksum=checksum)
+            )
+            queue.change(
+                connection,
+                order.number,
+                sequence,
+                state=OrderState.READY.value,
+                finished=now,
+                expires=now + self._keep,
+                folder=outcome.folder,
+                bytes_copied=outcome.copied,
+                error="",
+                notes=json.dumps(notes),
+            )
+
+    def _fail(self, order: Live, reason: str) -> None:
+        try:
+            with transaction(self._database) as connection:
+                sequence = next_change(connection)
+                if connection.execute(select(orders.c.number).where(*_still(order))).first():
+                    queue.change(
+                        connection,
+                        order.number,
+                        sequence,
+                        state=OrderState.FAILED.value,
+                        finished=time.time(),
+                        error=reason,
+                    )
+        except AwayError as error:
+            logger.warning("Order %d: %s", order.number, error)
+
+
+def _still(order: Live) -> tuple[Any, ...]:
+    """Conditions: the order is just where we think it is."""
+    return (
+        orders.c.number == order.number,
+        orders.c.attempt == order.attempt,
+        orders.c.state == OrderState.VERIFYING.value,
+    )
+
+
+def _delivered(row: Row[Any]) -> DeliveredFile:
+    plan = json.loads(row.plan)
+    changed = bool(row.before) and row.before != row.checksum
+    return DeliveredFile(
+        path=row.path,
+        collection=row.collection,
+        item=row.item,
+        asset=plan["asset"],
+        size=row.size or 0,
+        checksum=row.checksum,
+        proof=row.proof,
+        type=plan.get("type", ""),
+        url=row.url,
+        etag=row.etag,
+        modified=row.modified,
+        fetched=datetime.fromtimestamp(row.fetched, UTC) if row.fetched else None,
+        is_subset=bool(plan.get("is_subset")),
+        notes=(*json.loads(row.notes), *((queue.CHANGED,) if changed else ())),
+    )
