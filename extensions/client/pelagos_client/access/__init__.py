@@ -7,20 +7,27 @@ there is no hub.
 from pelagos_client.access.model import (
     AccessError,
     Criteria,
+    EmptyError,
     FilePlan,
     Protocol,
     Terms,
     Waiting,
 )
+from pelagos_client.access.obtaining import explained, is_plain, obtain, wanted
 from pelagos_client.access.planning import plan, terms_of
 
 __all__ = [
     "AccessError",
     "Criteria",
+    "EmptyError",
     "FilePlan",
     "Protocol",
     "Terms",
     "Waiting",
+    "explained",
+    "is_plain",
+    "obtain",
     "plan",
     "terms_of",
+    "wanted",
 ]

@@ -48,7 +48,7 @@ def plan(key: str, asset: Asset, criteria: Criteria) -> list[FilePlan]:
             names = (north, west, east, south)
             own.update({name: f"{side:.10g}" for name, side in zip(names, sides, strict=True)})
         is_subset = own != body["filters"]
-        mark = hashlib.sha256(json.dumps([url, own], sort_keys=True).encode()).hexdigest()[:8]
+        mark = hashlib.sha256(json.dumps([key, url, own], sort_keys=True).encode()).hexdigest()[:8]
         name = cut_name(stem, ".zip", mark) if is_subset else file_name(f"{stem}.zip")
         request = copy.deepcopy(order)
         request["create"]["body"]["filters"] = own

@@ -266,7 +266,7 @@ def _files(key: str, served: Served, queries: Sequence[str]) -> list[FilePlan]:
         name = file_name(served.href, served.media)
         if query:
             url += "?" + quote(query, _KEPT)
-            mark = hashlib.sha256(url.encode()).hexdigest()[:8]
+            mark = hashlib.sha256(f"{key} {url}".encode()).hexdigest()[:8]
             name = cut_name(served.id, served.ending, mark)
         request: dict[str, Any] = {"protocol": "erddap"}
         if len(queries) > 1:

@@ -15,6 +15,18 @@ class AccessError(PelagosError):
     """An item can't be ordered, or not so."""
 
 
+class EmptyError(AccessError):
+    """The source has nothing of it within the criteria: there is no file, and none is missing."""
+
+    @classmethod
+    def of(cls, plan: FilePlan) -> EmptyError:
+        """For a file of an order."""
+        return cls(
+            f"{plan.name}: the source has nothing of it within the box, time range and variables.",
+            "Order a larger box or time range.",
+        )
+
+
 class Protocol(StrEnum):
     """How a file is got."""
 
@@ -67,7 +79,9 @@ class FilePlan:
     what is cut, it has a part that tells one cut from another. `url`: for DIRECT, an http(s)
     address; for LOCAL, `files/PATH` as in the catalogue's index. `size` in bytes and `checksum`
     (multihash in hexadecimal, or `md5:…`) where they are declared, else None and "". `request`:
-    what the protocols PAGES and ORDER need, as JSON. `accept`: key of the terms that have to be
+    what the protocols PAGES and ORDER need, as JSON; of DIRECT `may_be_empty` (one side of a box
+    across the antimeridian: an EmptyError of it is no failure) and `accept` (an address to ask
+    first, once the terms are accepted). `accept`: key of the terms that have to be
     accepted first; "" for none. `is_subset`: it is less than the whole asset.
     """
 

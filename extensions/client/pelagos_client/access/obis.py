@@ -57,7 +57,7 @@ def plan(key: str, asset: Asset, criteria: Criteria) -> list[FilePlan]:
     }
     stem = "-".join(["occurrences", *whole.values()])
     is_subset = asked != whole
-    text = json.dumps([names["url"], asked], sort_keys=True)
+    text = json.dumps([key, names["url"], asked], sort_keys=True)
     mark = hashlib.sha256(text.encode()).hexdigest()[:8]
     name = cut_name(stem, ".csv", mark) if is_subset else file_name(f"{stem}.csv")
     url = names["url"]

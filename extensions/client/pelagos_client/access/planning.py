@@ -9,6 +9,7 @@ What can only be opened (zarr, OPeNDAP) is left out where the item has files.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -52,8 +53,9 @@ def plan(
         if not chosen:
             raise AccessError(f"No asset of {_name(item)} is named.", "Name one, or none for all.")
     files = [file for key, asset in chosen.items() for file in _planned(key, asset, criteria)]
-    names = unique(file.name for file in files)
-    return [replace(file, name=name) for file, name in zip(files, names, strict=True)]
+    # of all the item's assets, so that a file has the same name whatever is ordered with it
+    names = dict(zip(found, unique(_whole_name(key, found[key]) for key in found), strict=True))
+    return [file if file.is_subset else replace(file, name=names[file.asset]) for file in files]
 
 
 def terms_of(item: Mapping[str, Any]) -> list[Terms]:
@@ -124,12 +126,21 @@ def _planned(key: str, asset: Asset, criteria: Criteria) -> list[FilePlan]:
     return [_file(key, asset, href)]
 
 
+def _whole_name(key: str, asset: Asset) -> str:
+    """What the whole asset is called, if no other one of its item is called so."""
+    planner = _PLANNERS.get(_protocol(asset))
+    if planner is not None:
+        with suppress(AccessError):
+            return planner(key, asset, Criteria())[0].name
+    return file_name(_text(asset.get("href")), _text(asset.get("type")), _text(asset.get("title")))
+
+
 def _file(key: str, asset: Asset, href: str) -> FilePlan:
     """One file as the source has it."""
     media, size = _text(asset.get("type")), asset.get("file:size")
     known = size if type(size) is int and size >= 0 else None
     checksum = _text(asset.get("file:checksum"))
-    name = file_name(href, media, _text(asset.get("title")))
+    name = _whole_name(key, asset)
     if href.startswith("files/") and len(href) > len("files/"):
         return FilePlan(key, name, href, Protocol.LOCAL, media, known, checksum)
     _check_address(key, href)

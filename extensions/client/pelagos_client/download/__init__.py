@@ -7,9 +7,11 @@ Works without a hub, into any folder, also in a notebook whose event loop runs.
 """
 
 from pelagos_client.download.addresses import Guard
+from pelagos_client.download.asking import Said
 from pelagos_client.download.engine import Download, Engine, fetch
 from pelagos_client.download.errors import DownloadError
 from pelagos_client.download.model import (
+    Content,
     DownloadProgress,
     Existing,
     Fetched,
@@ -21,6 +23,7 @@ from pelagos_client.download.model import (
 )
 
 __all__ = [
+    "Content",
     "Download",
     "DownloadError",
     "DownloadProgress",
@@ -31,6 +34,7 @@ __all__ = [
     "Limits",
     "Proof",
     "Report",
+    "Said",
     "State",
     "Wanted",
     "fetch",

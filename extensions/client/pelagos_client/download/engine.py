@@ -9,13 +9,15 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import stamina
 
 from pelagos_client.download.addresses import Guard
+from pelagos_client.download.asking import Asked, Said, ask
 from pelagos_client.download.errors import (
     DownloadError,
     RequestError,
@@ -96,6 +98,26 @@ class Engine:
     ) -> Download:
         """One file that the caller's own thread downloads: for those who have a queue of theirs."""
         return Download(_Run(self, self._session, [wanted], Path(into), cancel, existing))
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        largest: int = 2**20,
+        seconds: float = 120,
+        follow: bool = True,
+        cancel: threading.Event | None = None,
+    ) -> Said:
+        """A small answer: see `asking.ask`."""
+        return ask(
+            self._session,
+            self.limits,
+            Asked(method, url, json, headers or {}, largest, seconds, follow),
+            cancel,
+        )
 
     def close(self) -> None:
         """Close idle connections."""

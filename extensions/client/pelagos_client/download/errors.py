@@ -33,8 +33,12 @@ class DownloadError(PelagosError):
 
     `again`: whether trying again soon may help, or after how many seconds. `afresh`: whether what
     is here of the file is of no use for that. `after`: seconds that the source itself wants to be
-    left alone, 0 if it did not say.
+    left alone, 0 if it did not say. `status`: of HTTP, 0 if there was no answer. `told`: the
+    beginning of what the source said; to look for known words in it, never to be shown.
     """
+
+    status = 0
+    told = ""
 
     def __init__(
         self,

@@ -8,7 +8,8 @@ import re
 import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from pelagos_client.download.addresses import Guard, Location
@@ -39,6 +40,7 @@ _OURS = frozenset(
     | {"transfer-encoding", "upgrade", "expect", "trailer"}
 )
 _AGENT = "pelagos-client"
+_WORDS = 2_000  # bytes of an answer that is no file
 
 
 class Answer:
@@ -53,6 +55,11 @@ class Answer:
         self._headers: dict[str, str] = {}
         for name, value in response.headers.items():
             self._headers.setdefault(name.lower(), value.strip())
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """All headers, by their names in lower case."""
+        return dict(self._headers)
 
     def header(self, name: str) -> str:
         """A header, or nothing."""
@@ -140,6 +147,23 @@ class Answer:
         )
 
 
+@dataclass(frozen=True)
+class Question:
+    """What is asked. `own`: headers for the host of the URL only; `given`: for every one."""
+
+    own: Mapping[str, str] = field(default_factory=dict, repr=False)
+    given: Mapping[str, str] = field(default_factory=dict, repr=False)
+    method: str = "GET"
+    body: bytes | None = field(default=None, repr=False)
+
+    def moved(self, status: int) -> Question:
+        """What is asked where a redirect leads (RFC 9110, 15.4)."""
+        if status in (307, 308) or self.method in ("GET", "HEAD"):
+            return self
+        kept = {name: v for name, v in self.own.items() if name.lower() != "content-type"}
+        return Question(kept, self.given)
+
+
 class Session:
     """Asks for files, with a turn at each host."""
 
@@ -154,21 +178,38 @@ class Session:
 
         `own`: headers for the host of `url` only. `ranged`: headers of the engine.
         """
+        with self.exchange(url, Question(own, ranged), watch) as answer:
+            self._judge(answer)
+            yield answer
+
+    @contextmanager
+    def exchange(
+        self, url: str, question: Question, watch: Watch, *, follow: bool = True
+    ) -> Iterator[Answer]:
+        """An answer, whatever its status. Raises DownloadError.
+
+        `follow`: go where redirects lead; a question with a body never goes to another host.
+        """
         location = first = self._guard.check(url)
         seen = {url}
         for _ in range(_REDIRECTS + 1):
-            headers = {**(own if _same(first, location) else {}), **ranged}
+            headers = {**(question.own if _same(first, location) else {}), **question.given}
             with ExitStack() as stack:
                 stack.enter_context(self._hosts.turn(location.place, watch))
-                line, response = self._ask(location, headers, watch)
+                line, response = self._ask(location, headers, watch, question)
                 answer = Answer(location, line, response)
                 stack.callback(self._done, answer, line, response)
-                if answer.status not in _MOVED:
-                    self._judge(answer)
+                if answer.status not in _MOVED or not follow:
                     yield answer
                     return
                 target = answer.header("Location")
+            question = question.moved(answer.status)
             location = self._next(location, target, seen)
+            if question.body is not None and not _same(first, location):
+                raise RefusedError(
+                    f"{first}: redirects what was sent to another host, {location.host}.",
+                    "Tell the operator: the source's address may have changed.",
+                )
         raise ProtocolError(
             f"{first}: more than {_REDIRECTS} redirects.", "Check the address in a browser."
         )
@@ -201,14 +242,15 @@ class Session:
         return location
 
     def _ask(
-        self, location: Location, headers: Mapping[str, str], watch: Watch
+        self, location: Location, headers: Mapping[str, str], watch: Watch, question: Question
     ) -> tuple[Line, http.client.HTTPResponse]:
         """Send a request and read the answer's head. Raises DownloadError."""
         while True:
-            kept = self._lines.take(location)
+            # nobody knows of an idle connection that ends whether a body was taken
+            kept = self._lines.take(location) if question.body is None else None
             line = kept or self._lines.open(location, watch)
             try:
-                return line, self._send(line, location, headers, watch)
+                return line, self._send(line, location, headers, watch, question)
             except (http.client.HTTPException, OSError, ValueError) as error:
                 line.close()
                 if kept:
@@ -227,41 +269,55 @@ class Session:
                 raise
 
     def _send(
-        self, line: Line, location: Location, headers: Mapping[str, str], watch: Watch
+        self,
+        line: Line,
+        location: Location,
+        headers: Mapping[str, str],
+        watch: Watch,
+        question: Question,
     ) -> http.client.HTTPResponse:
         watch.request()
         line.wire.watch = watch
-        line.http.putrequest("GET", location.target, skip_host=True, skip_accept_encoding=True)
+        method, body = question.method, question.body
+        line.http.putrequest(method, location.target, skip_host=True, skip_accept_encoding=True)
         given = {"Host": location.authority, "User-Agent": _AGENT, "Accept": "*/*"}
+        if body is not None:
+            given["Content-Length"] = str(len(body))
         for name, value in {**given, "Accept-Encoding": "identity", **headers}.items():
             line.http.putheader(name, value)
-        line.http.endheaders()
+        line.http.endheaders(body)
         return line.http.getresponse()
 
     def _judge(self, answer: Answer) -> None:
         """Raises DownloadError for what is neither a file, nor a part, nor "no such part"."""
-        status, where = answer.status, answer.location
-        if status in (200, 206, 416):
+        if answer.status in (200, 206, 416):
             return
+        error = self._fault(answer)
+        error.status, error.told = answer.status, _told(answer)
+        raise error
+
+    def _fault(self, answer: Answer) -> DownloadError:
+        """What an answer means that is no file."""
+        status, where = answer.status, answer.location
         if status in (401, 403, 407, 451):
-            raise NotAllowedError(
+            return NotAllowedError(
                 f"{where}: the source does not give this file to you (HTTP {status}).",
                 "It may want a sign-in, or that you accept its terms: see its web page.",
             )
         if status in (404, 410):
-            raise NotThereError(
+            return NotThereError(
                 f"{where}: the source has no such file (HTTP {status}).",
                 "Search again: it may have been moved or replaced.",
             )
         if status in (429, 503):
-            raise self._busy(answer)
+            return self._busy(answer)
         if status in (408, 425) or (status >= 500 and status not in (501, 505)):
-            raise AnswerError(
+            return AnswerError(
                 f"{where}: the source has a fault of its own (HTTP {status}).",
                 "Try again later.",
                 again=True,
             )
-        raise AnswerError(f"{where}: an answer that is no file (HTTP {status}).")
+        return AnswerError(f"{where}: an answer that is no file (HTTP {status}).")
 
     def _busy(self, answer: Answer) -> DownloadError:
         seconds = retry_after(answer.header("Retry-After"))
@@ -279,6 +335,19 @@ class Session:
             "Try again later.",
             again=True if seconds is None else max(seconds, 0.001),
         )
+
+
+def _told(answer: Answer) -> str:
+    """The beginning of an answer that is no file, to look for known words in it."""
+    if answer.header("Content-Encoding"):
+        return ""
+    words = b""
+    with suppress(DownloadError):
+        for piece in answer.pieces():
+            words += piece
+            if len(words) >= _WORDS:
+                break
+    return words[:_WORDS].decode(errors="replace")
 
 
 def check_headers(headers: Mapping[str, str]) -> None:

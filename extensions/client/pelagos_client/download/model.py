@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -12,12 +12,27 @@ from pelagos_client.progress import readable
 
 
 @dataclass(frozen=True)
+class Content:
+    """What came of a file. `read(offset, count)` gives bytes of it; `proof`: what is known of its
+    wholeness; `type`: the media type that the source gave it."""
+
+    size: int
+    read: Callable[[int, int], bytes]
+    proof: Proof
+    type: str = ""
+
+
+Inspect = Callable[[Content], None]
+
+
+@dataclass(frozen=True)
 class Wanted:
     """One file to download.
 
     `path` is relative to the target folder. `size` in bytes, if it is declared. `checksum`, if it
     is declared: a multihash in hexadecimal, or `md5:…`, `sha1:…`, `sha256:…`, `sha512:…`.
-    `headers` go to the host of `url` only, never to one that it redirects to.
+    `headers` go to the host of `url` only, never to one that it redirects to. `inspect` looks at
+    the whole content before the file gets its name, and raises DownloadError if it may not.
     """
 
     url: str
@@ -25,6 +40,7 @@ class Wanted:
     size: int | None = None
     checksum: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    inspect: Inspect | None = field(default=None, repr=False, compare=False)
 
 
 class Existing(Enum):

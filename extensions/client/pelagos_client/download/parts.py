@@ -299,6 +299,14 @@ class Part:
         except OSError as error:
             raise self._failed(error) from error
 
+    def look(self, offset: int, count: int) -> bytes:
+        """Some of the bytes so far."""
+        self._set_direct(False)
+        try:
+            return os.pread(self._file, min(count, max(self.size - offset, 0)), offset)
+        except OSError as error:
+            raise self._failed(error) from error
+
     def free(self) -> int:
         """Bytes that are left where the file goes."""
         found = os.fstatvfs(self._folder)

@@ -20,7 +20,7 @@ from pelagos_client.download.errors import (
     WrongSizeError,
 )
 from pelagos_client.download.exchange import Answer, Session, check_headers
-from pelagos_client.download.model import Fetched, Limits, Proof, State, Wanted
+from pelagos_client.download.model import Content, Fetched, Limits, Proof, State, Wanted
 from pelagos_client.download.parts import Part, Sidecar, boot
 from pelagos_client.download.pipeline import ROOM, Pipeline
 from pelagos_client.download.unpack import unpacked
@@ -64,6 +64,7 @@ class Transfer:
         self._hasher = Hasher(self._kind)
         self._result = Fetched(self._wanted, part.path, State.FAILED)
         self._resumed = 0
+        self._type = ""
         self._notes: list[str] = []
         self._suspect = False  # a digest of bytes of several answers was wrong
 
@@ -191,6 +192,7 @@ class Transfer:
         page = answer.header("Content-Type").lower().startswith("text/html")
         if page and not self._wanted.path.lower().endswith((".html", ".htm")):
             self._notes.append("The source sent a web page: it may want a sign-in there.")
+        self._type = answer.header("Content-Type").partition(";")[0].strip().lower()
         self.total = total if total is not None else self._wanted.size
         proof = Proof.LENGTH
         if total is None and not (answer.chunked or packed or self._wanted.size is not None):
@@ -351,6 +353,8 @@ class Transfer:
         found = self._hasher.checksum()
         if declared and found != declared:
             raise self._wrong(found, declared)
+        if self._wanted.inspect:
+            self._wanted.inspect(Content(part.size, part.look, self._result.proof, self._type))
         if words and not self._result.etag and not self._result.modified:
             self._result = replace(self._result, etag=words.etag, modified=words.modified)
         part.finish()

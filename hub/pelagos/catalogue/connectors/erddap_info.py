@@ -13,7 +13,8 @@ data set without a format (`…/tabledap/ID`, `…/griddap/ID`): a request is
   dimension of a grid; `positive` (up, down) for Z where known; times of `min` and `max` are
   seconds since 1970-01-01T00:00:00Z. Ends that the server does not say (or that can't be) are
   left out. Of a grid, `axes` are all its dimensions in the order of the query's brackets, with
-  `size` and `ascending` (false: the first index has the greatest value);
+  `size`, `ascending` (false: the first index has the greatest value) and, where the server says
+  so, `even`: its points are equally far apart;
 - `variables`: a list of `{name, type, units, standard_name, long_name}` without the axes; at most
   500, `variables_left_out` counts the rest.
 
@@ -295,6 +296,8 @@ def _axis(axis: str, variable: Variable) -> dict[str, Any]:
             described["size"] = int(size)
         spacing = variable.properties.get("averageSpacing", "")
         described["ascending"] = not spacing.startswith("-")
+        if variable.properties.get("evenlySpaced") == "true":
+            described["even"] = True
     return described
 
 
