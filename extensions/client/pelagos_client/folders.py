@@ -80,3 +80,11 @@ def inside(path: Path, root: Path, what: str) -> Path:
     if not real.is_relative_to(real_root):
         raise OutsideError(f"{path} is not in {what} ({root}).", "Give a path below it.")
     return real
+
+
+def below(path: str) -> Path:
+    """A relative path that a service named, if it leads nowhere else. Raises OutsideError."""
+    found = Path(path)
+    if found.is_absolute() or ".." in found.parts or "\0" in path or not found.parts:
+        raise OutsideError(f"{path!r} is no path below a folder.", "Please report it.")
+    return found

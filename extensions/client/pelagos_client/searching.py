@@ -241,8 +241,9 @@ def _boxes(box: tuple[float, float, float, float] | None, own: bool) -> list[Any
 
 def _item_search(client: Any, extra: Mapping[str, Any], **known: Any) -> Any:
     base = module("pystac_client.item_search", "search").ItemSearch
-    plain = client.search(**known)  # looks whether the API can search, and how
-    known["method"] = plain.method
+    plain = client.search(**known)  # looks whether the API can search
+    methods = {link.extra_fields.get("method", "GET") for link in client.get_links("search")}
+    known.setdefault("method", "POST" if "POST" in methods or not methods else "GET")
     return _with(base, extra)(plain.url, client=client, **known)
 
 
