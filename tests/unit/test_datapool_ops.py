@@ -269,17 +269,14 @@ def test_check_says_why_an_order_failed_and_deletes_it(run: Run) -> None:
     assert Api.asked[-1] == "DELETE /datapool/api/orders/7"
 
 
-def test_check_cancels_an_order_that_does_not_end(
+def test_check_deletes_an_order_that_does_not_end(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Api.states = ["queued", "fetching"]
     monkeypatch.setattr(check_datapool, "_READY_SECONDS", 0.3)
     with pytest.raises(Failed, match="is still fetching"):
         data_pool(run)
-    assert Api.asked[-2:] == [
-        "POST /datapool/api/orders/7/cancel",
-        "DELETE /datapool/api/orders/7",
-    ]
+    assert Api.asked[-1] == "DELETE /datapool/api/orders/7"
 
 
 def test_check_tells_a_refusal_in_the_services_words(run: Run) -> None:

@@ -80,7 +80,8 @@ def data_pool(run: Run) -> str:
                 raise Failed(f"The order of {item['id']} is ready and has no files.")
             what = _compare(run, source, order, files[0])
         finally:
-            _delete(pool, order)
+            # one that is under way is cancelled so
+            _json(pool, "DELETE", f"/orders/{order['number']}")
     return f"{item['id']} was ready after {seconds:.1f} s; {what}"
 
 
@@ -167,13 +168,6 @@ def _values(path: Path) -> dict[str, tuple[int, float]]:
             for name, one in data.variables.items()
             if one.dtype != str and one.dtype.kind in "iuf"
         }
-
-
-def _delete(pool: httpx.Client, order: dict[str, Any]) -> None:
-    """The order goes, with its folder; what is under way is cancelled first."""
-    if not OrderState(order["state"]).over:
-        _json(pool, "POST", f"/orders/{order['number']}/cancel")
-    _json(pool, "DELETE", f"/orders/{order['number']}")
 
 
 def _json(client: httpx.Client, method: str, path: str, body: Any = None) -> dict[str, Any]:
