@@ -9,14 +9,12 @@ import threading
 import urllib.parse
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
 
-from pelagos_client.access import FilePlan, Waiting
-from pelagos_client.access import Protocol as How
+from pelagos_client.access import FilePlan, Protocol, Waiting, is_plain, obtain, wanted
 from pelagos_client.download import (
     Download,
     DownloadError,
-    Engine,
+    DownloadProgress,
     Existing,
     Fetched,
     State,
@@ -34,7 +32,6 @@ from pelagos_client.download.errors import (
     OccupiedError,
     ProtocolError,
     SlowError,
-    SpaceError,
     StoppedError,
     StorageError,
     WrongSizeError,
@@ -74,30 +71,14 @@ class Result:
         return isinstance(error, PASSING) or (isinstance(error, AnswerError) and bool(error.again))
 
 
-class Obtain(Protocol):
-    """What gets files that are not one GET: `pelagos_client.access.obtain`."""
-
-    def __call__(
-        self,
-        plan: FilePlan,
-        engine: Engine,
-        into: Path,
-        place: str,
-        *,
-        token: str,
-        job: dict[str, Any] | None,
-        cancel: threading.Event,
-    ) -> Fetched | Waiting: ...
-
-
 class Fetch:
     """One file that a thread fetches with `run`. Others may read `done`, and set `cancel`."""
 
-    def __init__(self, task: Task, known: Known, root: Path, obtain: Obtain | None) -> None:
+    def __init__(self, task: Task, known: Known, root: Path) -> None:
         self.task = task
         self.cancel = threading.Event()
         self.plan = FilePlan.from_json(json.loads(task.plan))
-        self._known, self._root, self._obtain = known, root, obtain
+        self._known, self._root = known, root
         self._download: Download | None = None
         self._copied = 0
 
@@ -131,41 +112,54 @@ class Fetch:
         return Result(error=found.error or DownloadError("It ended."), done=self.done)
 
     def _run(self) -> Fetched | Waiting:
-        how = self.plan.protocol
-        if how is How.DIRECT:
-            return self._direct()
-        if how is How.LOCAL:
+        if self.plan.protocol is Protocol.LOCAL:
             return self._copy()
-        if self._obtain is None:
-            raise DownloadError(f"{self.plan.name}: nothing here can fetch it ({how.value}).")
-        return self._obtain(
+        if is_plain(self.plan):
+            return self._direct()
+        try:
+            return self._obtained(self._existing())
+        except OccupiedError:
+            return self._obtained(Existing.REPLACE)
+
+    def _obtained(self, existing: Existing) -> Fetched | Waiting:
+        """Whatever takes more than one GET."""
+        return obtain(
             self.plan,
             self._known.engine,
             self._root,
             self.task.place,
-            token=self._known.token if how is How.ORDER else "",
+            headers=self._known.headers_for(self.plan),
             job=json.loads(self.task.job) if self.task.job else None,
             cancel=self.cancel,
+            progress=self._tell,
+            existing=existing,
         )
 
+    def _tell(self, progress: DownloadProgress) -> None:
+        self._copied = progress.done
+
+    def _existing(self) -> Existing:
+        """Under a name of ours there is only what was whole: a crash came before we said so."""
+        taken = self.task.place.rpartition("/")[2] in (ITEM, COLLECTION)
+        return Existing.REPLACE if taken else Existing.KEEP
+
     def _direct(self) -> Fetched:
-        wanted = Wanted(self.plan.url, self.task.place, self.plan.size, self.plan.checksum or None)
-        # under a name of ours there is only what was whole: a crash came before we could say so
-        ours = self.task.place.rpartition("/")[2] in (ITEM, COLLECTION)
-        existing = Existing.REPLACE if ours else Existing.KEEP
-        engine = self._known.engine
-        self._download = engine.download(wanted, self._root, cancel=self.cancel, existing=existing)
+        request = wanted(self.plan, self.task.place)
+        engine, existing = self._known.engine, self._existing()
+        self._download = engine.download(
+            request, self._root, cancel=self.cancel, existing=existing
+        )
         found = self._download.run()
         if isinstance(found.error, OccupiedError) and existing is Existing.KEEP:
             self._download = engine.download(
-                wanted, self._root, cancel=self.cancel, existing=Existing.REPLACE
+                request, self._root, cancel=self.cancel, existing=Existing.REPLACE
             )
             found = self._download.run()
         return found
 
     def _copy(self) -> Fetched:
         """A file of a folder of this machine. Raises DownloadError."""
-        from pelagos.catalogue.own_files import open_file  # noqa: PLC0415 - netCDF4 is large
+        from pelagos.catalogue.own_files import open_file  # netCDF4 is large
 
         source = self._known.source
         path = urllib.parse.unquote(self.plan.url.removeprefix("files/"))
@@ -208,9 +202,9 @@ class Fetch:
             part.begin(None)
             raise ChecksumError(f"{plan.name}: its checksum is not the declared one.")
         part.finish()
-        wanted = Wanted(plan.url, self.task.place)
+        request = Wanted(plan.url, self.task.place)
         proof = Proof.CHECKSUM if declared else Proof.LENGTH
-        fetched = Fetched(wanted, part.path, State.READY, proof=proof, url=plan.url)
+        fetched = Fetched(request, part.path, State.READY, proof=proof, url=plan.url)
         return replace(fetched, size=part.size, checksum=str(found))
 
     def _read(self, file: int) -> bytes:
@@ -219,5 +213,3 @@ class Fetch:
         except OSError as error:
             raise StorageError(f"{self.plan.name}: it can't be read ({error.strerror}).") from error
 
-
-__all__ = ["Fetch", "Obtain", "Result", "SpaceError"]

@@ -42,7 +42,10 @@ class Documents(dict[Any, Any]):
 
     def get(self, key: Any, default: Any = None) -> Any:
         """As of any dict."""
-        return self[key] if key in self else default
+        try:
+            return self[key]
+        except KeyError:
+            return default
 
     def items(self) -> Iterator[tuple[Any, Any]]:  # type: ignore[override]
         """Key and document, a few at a time."""

@@ -28,7 +28,6 @@ from pelagos.datapool.waking import Waker
 from pelagos.deployment import Deployment, default_state
 from pelagos.errors import AwayError, PelagosError, StateError
 from pelagos.layout import Area, AreaKind
-from pelagos.services.downloader.fetching import Obtain
 from pelagos.services.downloader.finishing import Finisher
 from pelagos.services.downloader.pace import Pace
 from pelagos.services.downloader.sources import Sources, read_tokens
@@ -114,7 +113,6 @@ def serve(
     stop: threading.Event,
     *,
     deliver: Callable[[Deployment], Deliver] | None = None,
-    obtain: Obtain | None = None,
     pace: Pace | None = None,
     sources: Sources | None = None,
 ) -> None:
@@ -149,7 +147,6 @@ def serve(
             downloads=settings.datapool.downloads,
             per_host=settings.datapool.per_host,
             wake=waker.wake,
-            obtain=obtain or default_obtain(),
             pace=pace,
         )
         upkeep = Upkeep(database, pool, room, bringer, keep=keep, pace=pace)
@@ -206,14 +203,9 @@ def _work(
 
 def deliveries(deployment: Deployment) -> Deliver:
     """What brings ready orders to their owners."""
-    from pelagos.services.downloader.delivery import Deliveries  # noqa: PLC0415
+    from pelagos.services.downloader.delivery import Deliveries
 
     return Deliveries(deployment)
-
-
-def default_obtain() -> Obtain | None:
-    """What gets files that are not one GET."""
-    return None
 
 
 def main() -> None:

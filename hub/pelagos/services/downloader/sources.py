@@ -6,11 +6,11 @@ import logging
 import ssl
 import urllib.parse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pelagos_client.access import Protocol
+from pelagos_client.access import FilePlan, Protocol
 from pelagos_client.download import Engine, Guard, Limits
 from pelagos_client.download.addresses import Resolve, system_resolve
 from pelagos_client.download.addresses import parse as parse_url
@@ -64,7 +64,16 @@ class Known:
 
     source: Source
     engine: Engine
-    token: str
+    token: str = field(repr=False)
+
+    def headers_for(self, plan: FilePlan) -> dict[str, str]:
+        """The token, where the source prepares files for us; for its own host and no other."""
+        own = urllib.parse.urlsplit(getattr(self.source, "url", ""))
+        asked = urllib.parse.urlsplit(plan.url)
+        same = (own.scheme, own.netloc.lower()) == (asked.scheme, asked.netloc.lower())
+        if not self.token or plan.protocol is not Protocol.ORDER or not same:
+            return {}
+        return {"Authorization": f"Bearer {self.token}"}
 
 
 class Sources:

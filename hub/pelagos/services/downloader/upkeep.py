@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Any
 
-from sqlalchemy import Engine, Row, select
+from sqlalchemy import Engine, select
 
 from pelagos.datapool import queue
 from pelagos.datapool.database import next_change, reading, transaction
@@ -107,7 +107,7 @@ class Upkeep:
             elif row.expires - time.time() < self._keep / 2:
                 self._renew(row)
 
-    def _renew(self, row: Row[Any]) -> None:
+    def _renew(self, row: Any) -> None:
         """Files that were read keep their order."""
         with reading(self._database) as connection:
             places = connection.execute(

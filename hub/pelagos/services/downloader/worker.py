@@ -26,7 +26,7 @@ from pelagos.datapool.queue import Live, Task
 from pelagos.datapool.schedule import Job, Schedule
 from pelagos.datapool.tables import files
 from pelagos.errors import AwayError
-from pelagos.services.downloader.fetching import Fetch, Obtain, Result
+from pelagos.services.downloader.fetching import Fetch, Result
 from pelagos.services.downloader.finishing import Finisher
 from pelagos.services.downloader.pace import Pace
 from pelagos.services.downloader.sources import Sources
@@ -52,11 +52,10 @@ class Downloader:
         downloads: int,
         per_host: int,
         wake: Callable[[], None],
-        obtain: Obtain | None = None,
         pace: Pace | None = None,
     ) -> None:
         self._database, self._pool, self._room, self._sources = database, pool, room, sources
-        self._finisher, self._obtain, self._wake = finisher, obtain, wake
+        self._finisher, self._wake = finisher, wake
         self._pace = pace or Pace()
         self._changed = threading.Condition()
         # all below is shared, and used with `_changed` held
@@ -278,9 +277,10 @@ class Downloader:
     def _work(self) -> None:
         while True:
             with self._changed:
+                job = None
                 while not self._stopping and (job := self._schedule.next()) is None:
                     self._changed.wait(1)
-                if self._stopping:
+                if job is None:
                     return
                 task = self._tasks.pop(job.file, None)
                 hungry = bool(self._schedule.hungry(1))
@@ -308,7 +308,7 @@ class Downloader:
             return ledger.failed(
                 task, f"Its source, {task.source}, is no longer one of this VRE's.", task.done
             )
-        fetch = Fetch(task, known, self._pool.root, self._obtain)
+        fetch = Fetch(task, known, self._pool.root)
         try:
             if not self._room.reserve(task.file, fetch.plan.size or 0, task.done):
                 return self._no_room(task, task.done)
