@@ -2,7 +2,7 @@
 
 It keeps the packet-filter rules of the servers' network, people's workspaces and the dataspace's
 areas. Every verb is safe to repeat. Two sockets: one for the hub and the operator, with every verb
-(mode 0600), and one for the workspace service, with what a person may see and ask for.
+(mode 0600), and one for services that need no root, with what a person may see and ask for.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from pelagos import accounts
 from pelagos.deployment import Deployment, default_state
 from pelagos.errors import PelagosError
-from pelagos.node import network, people, storage
+from pelagos.node import network, parcels, people, storage
 from pelagos.node.dataspaces import Dataspaces
 from pelagos.node.metrics import registry
 from pelagos.node.workspaces import Workspaces
@@ -60,10 +60,13 @@ def recover(dataspaces: Dataspaces) -> None:
         logger.error("The dataspace was not recovered: %s", error)
 
 
-def make_people_app(workspaces: Workspaces, dataspaces: Dataspaces) -> FastAPI:
-    """The API for the workspace service."""
+def make_people_app(
+    deployment: Deployment, workspaces: Workspaces, dataspaces: Dataspaces
+) -> FastAPI:
+    """The API for the services that need no root."""
     app = FastAPI(title="Pelagos node agent, for people")
     app.include_router(people.routes(workspaces, dataspaces, registry(workspaces, dataspaces)))
+    app.include_router(parcels.routes(parcels.Parcels(deployment, workspaces, dataspaces)))
     return app
 
 
@@ -99,7 +102,7 @@ def run(deployment: Deployment) -> None:
     workspaces = Workspaces(deployment)
     dataspaces = Dataspaces(deployment.layout, deployment.settings)
     _, group = accounts.ids() if deployment.facts.as_account else (0, 0)
-    people = make_people_app(workspaces, dataspaces)
+    people = make_people_app(deployment, workspaces, dataspaces)
     serve_people(listen(deployment.people_socket, group), people)
     app = make_app(keeper, workspaces, dataspaces)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))

@@ -100,7 +100,8 @@ class Dataspaces:
         self._layout = layout
         self._settings = settings.storage.dataspace
         self.choice, self._wrong = _choice(layout)
-        self._backends = backends(layout.dataspaces, owner or Owner())
+        self._owner = owner or Owner()
+        self._backends = backends(layout.dataspaces, self._owner)
         self._pool = DirectoryBackend(Owner(0, 0))
         self._files = StateFiles(layout)
         self._pins = self._files.pins
@@ -135,6 +136,26 @@ class Dataspaces:
             if not (view / EXPIRY_FILE).exists():
                 with contextlib.suppress(StorageError):  # the sweeper writes it again and again
                     tell_view(self._layout, view)
+
+    def own_area(self, user: str) -> Place:
+        """A person's private area, made or attached, also while no server of theirs runs.
+
+        Raises StorageError.
+        """
+        self._prepare()
+        area = Area(AreaKind.USERS, user)
+        self._make(area)
+        return Place(self._layout.area(area))
+
+    def has_area(self, user: str) -> bool:
+        """Whether the person ever had an area, attached or not."""
+        place = Place(self._layout.area(Area(AreaKind.USERS, user)))
+        return place.image.exists() or place.folder.exists()
+
+    @property
+    def owner(self) -> Owner:
+        """Whose the files of areas are."""
+        return self._owner
 
     def names(self, user: str) -> list[str]:
         """The areas in the person's view: those that they are a member of, `me` and the pool."""

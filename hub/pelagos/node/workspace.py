@@ -357,6 +357,10 @@ class Workspace:
             else:
                 placeholder.remove(self._parent)
 
+    def remote(self) -> tuple[Remote | None, str]:
+        """The person's folder on the WebDAV server, or why there is none."""
+        return self._remote()
+
     def _vault(self) -> Vault:
         """Accounts elsewhere. Raises VaultError if its key is damaged."""
         state = self._deployment.state

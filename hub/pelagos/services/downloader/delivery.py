@@ -1,0 +1,194 @@
+"""Brings parcels: through the node agent, or without one directly into plain folders."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from pelagos import accounts
+from pelagos.datapool.delivery import DeliveryState, Outcome, Parcel
+from pelagos.datapool.model import Target
+from pelagos.deployment import Deployment
+from pelagos.errors import AwayError, PelagosError, RefusedError, StorageError
+from pelagos.layout import Area, AreaKind
+from pelagos.node.areas import Owner, Place
+from pelagos.node.areas.directory import DirectoryBackend
+from pelagos.node.order_folder import Content, OrderFolder
+from pelagos.node.parcels import check
+from pelagos.settings import BackendKind, WorkspaceKind
+from pelagos.sockets import segment, unix_client
+
+_SECONDS = 60.0  # for one call: an image may have to be made and mounted first
+_BLOCK = 1 << 20
+
+
+class Deliveries:
+    """Implements `pelagos.datapool.delivery.Deliver`."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._ways: _Agent | _Folders
+        if deployment.facts.backend is BackendKind.PROCESS:
+            self._ways = _Folders(deployment)
+        else:
+            self._ways = _Agent(deployment.people_socket)
+
+    def deliver(self, parcel: Parcel) -> Outcome:
+        """See `Deliver`."""
+        return self._ways.deliver(parcel)
+
+    def there(self, owner: str, number: int, target: Target) -> bool:
+        """See `Deliver`."""
+        return self._ways.there(owner, number, target)
+
+
+class _Agent:
+    """By the node agent's socket of people."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+
+    def deliver(self, parcel: Parcel) -> Outcome:
+        body = {
+            "target": parcel.target.value,
+            "documents": dict(parcel.documents),
+            "links": dict(parcel.links),
+            "size": parcel.size,
+        }
+        status, answer = self._ask("PUT", _path(parcel.owner, parcel.number), json=body)
+        if status == 400:
+            return Outcome(DeliveryState.FAILED, reason=str(answer.get("reason", "")))
+        try:
+            return Outcome(
+                DeliveryState(answer["state"]),
+                int(answer["copied"]),
+                str(answer["reason"]),
+                str(answer["folder"]),
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise _away() from error
+
+    def there(self, owner: str, number: int, target: Target) -> bool:
+        query = {"target": target.value}
+        _, answer = self._ask("GET", _path(owner, number), params=query)
+        if not isinstance(answer.get("there"), bool):
+            raise _away()
+        return bool(answer["there"])
+
+    def _ask(self, method: str, path: str, **arguments: Any) -> tuple[int, dict[str, Any]]:
+        try:
+            with unix_client(self._socket, _SECONDS) as client:
+                answer = client.request(method, path, **arguments)
+            body = answer.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise _away() from error
+        if answer.status_code not in (200, 400) or not isinstance(body, dict):
+            raise _away()
+        return answer.status_code, body
+
+
+def _path(owner: str, number: int) -> str:
+    return f"/people/{segment(owner)}/orders/{number}"
+
+
+def _away() -> AwayError:
+    return AwayError(
+        "The node agent, which looks after storage, does not answer.",
+        "The order is tried again by itself.",
+    )
+
+
+class _Folders:
+    """Without an agent: everything belongs to one account, and nothing isolates people."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._pool = deployment.layout.area(Area(AreaKind.POOL))
+        self._owner = Owner(*accounts.ids())
+        self._lock = threading.Lock()
+
+    def deliver(self, parcel: Parcel) -> Outcome:
+        with self._lock:
+            try:
+                check(dict(parcel.documents), dict(parcel.links))
+                folder = self._bring(parcel)
+            except PelagosError as error:
+                return Outcome(DeliveryState.FAILED, reason=error.sentence)
+            except OSError as error:
+                reason = f"The order's folder can't be made: {error.strerror}. Try it again later."
+                return Outcome(DeliveryState.FAILED, reason=reason)
+        return Outcome(DeliveryState.DONE, parcel.size, folder=folder)
+
+    def there(self, owner: str, number: int, target: Target) -> bool:
+        if target is Target.WORKSPACE:
+            return (self._workspace(owner) / "orders" / str(number)).is_dir()
+        return self._folder(owner, number).there()
+
+    def _place(self, owner: str) -> Place:
+        return Place(self._deployment.layout.area(Area(AreaKind.USERS, owner)))
+
+    def _folder(self, owner: str, number: int) -> OrderFolder:
+        place = self._place(owner)
+        # not beside the area: that folder may be root's
+        workshop = place.files / ".pelagos-orders"
+        return OrderFolder(place, number, self._owner, str(self._pool), workshop)
+
+    def _bring(self, parcel: Parcel) -> str:
+        if parcel.target is Target.WORKSPACE:
+            return self._copy(parcel)
+        place = self._place(parcel.owner)
+        if not place.ready:
+            DirectoryBackend(self._owner).make(place, 0)
+        folder = self._folder(parcel.owner, parcel.number)
+        links = {path: f"{self._pool}/{to}" for path, to in parcel.links.items()}
+        folder.write(Content(parcel.documents, links))
+        return folder.path
+
+    def _workspace(self, owner: str) -> Path:
+        """Raises RefusedError if it is elsewhere."""
+        if self._deployment.settings.storage.workspace.kind is not WorkspaceKind.EMBEDDED:
+            raise RefusedError(
+                "Without a container engine orders can't be copied to a workspace elsewhere.",
+                "Order into the dataspace, and copy the files yourself.",
+            )
+        return self._deployment.layout.user_workspace(owner)
+
+    def _copy(self, parcel: Parcel) -> str:
+        """Copy, read back and compare; each file appears whole."""
+        workspace, path = self._workspace(parcel.owner), f"orders/{parcel.number}"
+        folder = workspace / path
+        for name, text in parcel.documents.items():
+            target = _room(folder, name)
+            part = target.with_name(f".{target.name}.part")
+            part.write_text(text, encoding="utf-8", newline="")
+            part.replace(target)
+        for name, place in parcel.links.items():
+            source, target = self._pool / place, _room(folder, name)
+            if target.is_file() and not target.is_symlink() and _same(source, target):
+                continue
+            part = target.with_name(f".{target.name[:200]}.part")
+            shutil.copyfile(source, part)
+            if not _same(source, part):
+                part.unlink()
+                raise StorageError(f"{name} was not copied right.", "Look at the disk.")
+            part.replace(target)
+        return path
+
+
+def _room(folder: Path, name: str) -> Path:
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def _same(one: Path, other: Path) -> bool:
+    if one.stat().st_size != other.stat().st_size:
+        return False
+    with one.open("rb") as first, other.open("rb") as second:
+        while block := first.read(_BLOCK):
+            if second.read(_BLOCK) != block:
+                return False
+    return True
