@@ -91,7 +91,9 @@ class Status:
             created=moment(document["created"]),
             finished=moment(document["finished"]),
             expires=moment(document["expires"]),
-            **{name: int(files[name]) for name in ("total", "ready", "failed", "waiting", "cached")},
+            **{
+                name: int(files[name]) for name in ("total", "ready", "failed", "waiting", "cached")
+            },
             **{name: int(sizes[name]) for name in ("known", "unknown", "done")},
             folder=str(document["folder"]),
             error=str(document["error"]),
@@ -226,13 +228,16 @@ class Citations(Sequence[Citation]):
     def _repr_html_(self) -> str:
         entries = []
         for one in self._found:
-            text, address = escaped(one.text), one.url or (
-                f"https://doi.org/{one.doi}" if one.doi else ""
+            text, address = (
+                escaped(one.text),
+                one.url or (f"https://doi.org/{one.doi}" if one.doi else ""),
             )
             if address.startswith(("https://", "http://")):
                 text += f' <a href="{escaped(address)}" rel="noopener">{escaped(address)}</a>'
             licence = " ".join(filter(None, (one.licence, one.licence_text)))
-            entries.append(f"<li>{text}{f'<br>Licence: {escaped(licence)}' if licence else ''}</li>")
+            entries.append(
+                f"<li>{text}{f'<br>Licence: {escaped(licence)}' if licence else ''}</li>"
+            )
         return f"<ul>{''.join(entries)}</ul>"
 
 
@@ -259,7 +264,12 @@ class Orders(Sequence["Order"]):
 
     def _rows(self) -> tuple[Sequence[str], list[Sequence[object]]]:
         return ("number", "created (UTC)", "state", "title"), [
-            (one.number, f"{one.created:%Y-%m-%d %H:%M}" if one.created else "", str(one), one.title)
+            (
+                one.number,
+                f"{one.created:%Y-%m-%d %H:%M}" if one.created else "",
+                str(one),
+                one.title,
+            )
             for one in self.statuses
         ]
 

@@ -6,11 +6,16 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from pelagos_client.asking import Box, Time, box_of, criteria_of, interval_of, time_of
-from pelagos_client.errors import NotConfiguredError, QuestionError, SearchError
+from pelagos_client.errors import (
+    MissingPackageError,
+    NotConfiguredError,
+    QuestionError,
+    SearchError,
+)
 from pelagos_client.items import Collections, Document, Items
 from pelagos_client.needed import module
 from pelagos_client.tables import clean
@@ -18,6 +23,7 @@ from pelagos_client.web import TOKEN_VARIABLE, origin
 
 API_VARIABLE = "PELAGOS_CATALOGUE_API"
 _SECONDS = 60
+_COLLECTIONS = 200  # that are asked for one by one
 _PAGE = {True: 1000, False: 100}  # of the VRE's own catalogue, of others
 # what pystac-client itself puts into a request, in the form that the API wants
 _SHAPED = ("ids", "intersects", "query", "filter", "filter_lang", "sortby", "fields", "method")
@@ -62,6 +68,8 @@ def search(
     names = [collections] if isinstance(collections, str) else list(collections or ())
     catalogue = _Catalogue(url, token)
     asked = _asked(q, bbox, datetime, limit) | ({"collections": names} if names else {}) | more
+    if not catalogue.own:
+        asked["url"] = catalogue.url
     shaped = {name: more[name] for name in _SHAPED if name in more}
     extra = {name: value for name, value in more.items() if name not in shaped}
     with catalogue.errors():
@@ -120,6 +128,47 @@ def collections(
     return Collections(documents, None, client)
 
 
+def token_for(url: str) -> str:
+    """What `Authorization` is for an address: empty for all but the VRE's own catalogue."""
+    configured, token = os.environ.get(API_VARIABLE, ""), os.environ.get(TOKEN_VARIABLE, "")
+    try:
+        same = bool(configured and token) and origin(url) == origin(configured)
+    except ValueError:
+        return ""
+    return f"token {token}" if same else ""
+
+
+def is_own(catalogue: str) -> bool:
+    """Whether an address is that of the VRE's catalogue."""
+    configured = os.environ.get(API_VARIABLE, "")
+    try:
+        return bool(configured) and origin(catalogue) == origin(configured)
+    except ValueError:
+        return False
+
+
+def collection_documents(items: Items) -> dict[str, Document]:
+    """The data sets of items by identifier; those that their catalogue does not give are left out.
+
+    Never raises: they are for citations, which the items themselves also give.
+    """
+    found: dict[str, Document] = {}
+    names = {str(one.get("collection")) for one in items.documents if one.get("collection")}
+    if not names or not items.catalogue:
+        return found
+    try:
+        catalogue = _Catalogue(items.catalogue, None)
+        with catalogue.errors():
+            client = catalogue.open()
+            for name in sorted(names)[:_COLLECTIONS]:
+                with suppress(SearchError), catalogue.errors():
+                    one = client.get_collection(name)
+                    found[name] = one.to_dict(include_self_link=False, transform_hrefs=False)
+    except (SearchError, QuestionError, MissingPackageError):
+        pass  # away, or without the library
+    return found
+
+
 class _Catalogue:
     """Where to search; `own`: it is the VRE's."""
 
@@ -133,7 +182,7 @@ class _Catalogue:
             )
         try:
             self._origin = origin(self.url)
-            self.own = bool(configured) and self._origin == origin(configured)
+            self.own = is_own(self.url)
         except ValueError:
             raise QuestionError(
                 f"{self.url!r} is no address of a STAC API.", "Give an http(s) address."

@@ -14,8 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import stamina
-
 from pelagos_client.download.addresses import Guard
 from pelagos_client.download.asking import Asked, Said, ask
 from pelagos_client.download.errors import (
@@ -40,6 +38,7 @@ from pelagos_client.download.parts import Part, check_path, sync_folder
 from pelagos_client.download.transfer import Declared, Transfer
 from pelagos_client.download.watch import Watch
 from pelagos_client.download.wire import Lines
+from pelagos_client.needed import module
 from pelagos_client.progress import readable
 
 logger = logging.getLogger(__name__)
@@ -61,6 +60,7 @@ class Engine:
         guard: Guard | None = None,
         trust: ssl.SSLContext | None = None,
     ) -> None:
+        module("stamina", "download")  # late, so that the package is quick to import without it
         self.limits = limits or Limits()
         self.guard = guard or Guard()
         self._lines = Lines(self.guard, self.limits, trust)
@@ -357,7 +357,7 @@ class _Run:
             watch.pause(wait)
             return 0.0
 
-        for attempt in stamina.retry_context(
+        for attempt in module("stamina", "download").retry_context(
             on=judge,
             attempts=limits.attempts,
             timeout=None,
