@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
 from pelagos.datapool.model import UNDER_WAY, FileState, OrderState
 from pelagos.datapool.orders_model import NewFile
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 _CHUNK = 5000  # values in one statement: SQLite takes 32,766, PostgreSQL 65,535
 _ASKED = (FileState.QUEUED, FileState.WAITING, FileState.FETCHING)
-_BYTES = func.coalesce(files.c.size, files.c.declared, 0)
+_BYTES: ColumnElement[int] = func.coalesce(files.c.size, files.c.declared, 0)
 
 
 @dataclass(frozen=True)
@@ -103,22 +103,24 @@ def room(connection: Connection, own: Collection[Known], limits: Limits) -> int:
     What no other live order needs makes room: it is evicted.
     """
     protected = _protected(limits.now)
-    taken = _sum(connection, protected)
     present = files.c.state == FileState.PRESENT
-    evictable = _sum(connection, and_(present, ~protected))
-    coming = int(
-        connection.scalar(
-            select(func.coalesce(func.sum(func.coalesce(files.c.declared, 0) - files.c.done), 0))
-            .where(files.c.state.in_(_ASKED))
-            .where(files.c.declared > files.c.done)
+    is_asked = files.c.state.in_(_ASKED)
+    left = func.coalesce(files.c.declared, 0) - files.c.done
+    # all in one look at the table
+    taken, evictable, coming = connection.execute(
+        select(
+            _sum(protected, _BYTES),
+            _sum(and_(present, ~protected), _BYTES),
+            _sum(and_(is_asked, left > 0), left),
         )
-        or 0
-    )
+    ).one()
     for part in chunks([one.id for one in own]):
-        loose = and_(files.c.id.in_(part), ~protected)
-        taken += _sum(connection, and_(loose, files.c.state.in_((FileState.PRESENT, *_ASKED))))
-        evictable -= _sum(connection, and_(loose, present))
-    return max(0, min(limits.quota - taken, limits.disk + evictable - coming))
+        loose = files.c.id.in_(part) & ~protected
+        mine = select(_sum(present, _BYTES), _sum(is_asked, _BYTES)).where(loose)
+        own_present, own_asked = connection.execute(mine).one()
+        taken += own_present + own_asked
+        evictable -= own_present
+    return max(0, int(min(limits.quota - taken, limits.disk + evictable - coming)))
 
 
 def check(needed: Demand, free: int, limits: Limits) -> None:
@@ -156,5 +158,5 @@ def _protected(now: float) -> ColumnElement[bool]:
     return files.c.id.in_(needed.where(live))
 
 
-def _sum(connection: Connection, which: ColumnElement[bool]) -> int:
-    return int(connection.scalar(select(func.coalesce(func.sum(_BYTES), 0)).where(which)) or 0)
+def _sum(which: ColumnElement[bool], what: ColumnElement[int]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((which, what), else_=0)), 0)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
+from pelagos_client.documents import citations
 from sqlalchemy import Connection
 
 from pelagos.datapool import orders, orders_shown, space
@@ -165,6 +166,15 @@ class Desk:
             return models.OrderFiles(
                 files=[shaping.file(row) for row in rows], next=offset + limit if more else None
             )
+
+        return await self._store.read(self._visible(caller, number, question))
+
+    async def citations(self, caller: Caller, number: int) -> list[models.CitationModel] | None:
+        """How an order's data want to be cited; None if there is no such order."""
+
+        def question(connection: Connection) -> list[models.CitationModel]:
+            items, collections = orders_shown.documents(connection, number)
+            return [models.CitationModel(**vars(one)) for one in citations(items, collections)]
 
         return await self._store.read(self._visible(caller, number, question))
 

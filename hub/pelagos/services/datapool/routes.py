@@ -17,7 +17,8 @@ from pelagos.services.web import Guard, caller
 T = TypeVar("T")
 
 API = f"{DATAPOOL_PATH}/api"
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
+# what may go wrong, for the description
+PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": models.Problem, "description": text}
     for status, text in {
         400: "The request can't be understood, or items of it can't be ordered.",
@@ -31,7 +32,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 _CREATED: dict[int | str, dict[str, Any]] = {
     200: {"model": models.Order, "description": "It was made before, with the same key."},
-    **_PROBLEMS,
+    **PROBLEMS,
 }
 Number = Annotated[int, Path(ge=1, lt=2**31, description="The order's number.")]
 
@@ -50,7 +51,7 @@ class Paces:
 def api_routes(guard: Guard, desk: Desk, paces: Paces) -> APIRouter:
     """What programs call; always for the token's own person."""
     router = APIRouter(
-        prefix="/api", dependencies=[Depends(guard.program)], responses=_PROBLEMS, tags=["orders"]
+        prefix="/api", dependencies=[Depends(guard.program)], responses=PROBLEMS, tags=["orders"]
     )
     read = [Depends(paces.read.limited)]
     change = [Depends(paces.change.limited)]
@@ -98,6 +99,11 @@ def api_routes(guard: Guard, desk: Desk, paces: Paces) -> APIRouter:
     ) -> models.OrderFiles:
         """An order's files, page by page."""
         return found(await desk.files(caller(request), number, offset, limit), number)
+
+    @router.get("/orders/{number}/citations", dependencies=read)
+    async def citations(request: Request, number: Number) -> list[models.CitationModel]:
+        """How the data sets of an order want to be cited."""
+        return found(await desk.citations(caller(request), number), number)
 
     @router.post("/orders/{number}/cancel", dependencies=change)
     async def cancel(request: Request, number: Number) -> models.Order:

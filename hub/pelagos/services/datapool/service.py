@@ -10,16 +10,17 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from pelagos import accounts
 from pelagos.catalogue.harvest import INDEX_FILE
 from pelagos.catalogue.index import IndexError_, Reader
 from pelagos.catalogue.query import QueryError
+from pelagos.datapool import orders_shown
 from pelagos.datapool.database import database_url
 from pelagos.deployment import DATAPOOL_PATH, Deployment, default_state
 from pelagos.errors import PelagosError, RefusedError, SourceError
@@ -30,6 +31,10 @@ from pelagos.services.catalogue.live import Live
 from pelagos.services.catalogue.readers import Readers
 from pelagos.services.datapool import models
 from pelagos.services.datapool.desk import Declined, Desk
+from pelagos.services.datapool.events import Feed, ended_by_signals
+from pelagos.services.datapool.events_routes import event_routes
+from pelagos.services.datapool.measures import metrics
+from pelagos.services.datapool.page import OrdersPage, form_routes, page_routes
 from pelagos.services.datapool.resolving import Resolver
 from pelagos.services.datapool.routes import Paces, api_routes
 from pelagos.services.datapool.store import Store
@@ -43,6 +48,10 @@ from pelagos.settings import Settings
 logger = logging.getLogger(__name__)
 
 NAME = DATAPOOL_PATH.rpartition("/")[2]
+DESCRIPTION = (
+    "Order items of the catalogue: their files are fetched once, verified, and put where your "
+    "server sees them."
+)
 BODY_BYTES = 8 * 2**20  # 10,000 items with long names
 _THREADS = 2  # that read the catalogue's index
 _SECONDS = 20.0  # that finding an order's items may take
@@ -86,14 +95,17 @@ def app_for(
     views = Views(settings, lambda: readers.ask(Reader.collection_ids))
     live = Live(settings, key)
     desk = Desk(settings, store, Resolver(settings, readers, views, live), agent, folder, pool)
+    feed = Feed(store)
     paces = Paces()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         readers.open()
         try:
-            yield
+            with ended_by_signals(feed):
+                yield
         finally:
+            feed.close()
             await asyncio.to_thread(readers.close)
             live.close()
             store.close()
@@ -102,9 +114,19 @@ def app_for(
 
     programs = tuple(f"{DATAPOOL_PATH}/{part}" for part in ("api/", "metrics", "health"))
     app = make_application("Pelagos data pool", pages, programs, lifespan, body_bytes=BODY_BYTES)
+    app.description = DESCRIPTION
     _add_errors(app, pages, programs)
-    app.include_router(api_routes(guard, desk, paces), prefix=DATAPOOL_PATH)
-    for router in (_open_routes(), guard.router):
+    for router in (api_routes(guard, desk, paces), event_routes(guard, desk, feed, paces)):
+        app.include_router(router, prefix=DATAPOOL_PATH)
+    page = OrdersPage(pages, guard, desk)
+    for router in (
+        page_routes(guard, page, feed, paces),
+        form_routes(guard, page, paces),
+        _metric_routes(guard, store, [one.name for one in settings.catalogue.sources]),
+        _description_routes(guard, app),
+        _open_routes(),
+        guard.router,
+    ):
         app.include_router(router, prefix=DATAPOOL_PATH, include_in_schema=False)
     return app
 
@@ -116,6 +138,29 @@ def _open_routes() -> APIRouter:
     @router.get("/health")
     async def health() -> dict[str, bool]:
         return {"ok": True}
+
+    return router
+
+
+def _metric_routes(guard: Guard, store: Store, sources: Sequence[str]) -> APIRouter:
+    """What Prometheus reads."""
+    router = APIRouter(dependencies=[Depends(guard.measurer)])
+
+    @router.get("/metrics")
+    async def show() -> Response:
+        text = metrics(await store.read(orders_shown.tally), sources)
+        return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return router
+
+
+def _description_routes(guard: Guard, app: FastAPI) -> APIRouter:
+    """What programs read of the API itself."""
+    router = APIRouter(prefix="/api", dependencies=[Depends(guard.program)])
+
+    @router.get("/openapi.json")
+    async def description() -> Response:
+        return JSONResponse(app.openapi())
 
     return router
 
