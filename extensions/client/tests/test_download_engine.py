@@ -990,3 +990,18 @@ def test_more_hosts_than_threads_all_have_their_turn(tmp_path: Path) -> None:
             for i in range(3)
         ]
         assert fetch_all(files, tmp_path, guard=HERE, limits=Limits(connections=2)).good
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 200 OK\r\nContent-Length: 1", b"HTTP/1.1 200 OK"],
+)
+def test_an_answer_that_ends_within_its_head_is_no_file(
+    source: Source, tmp_path: Path, head: bytes
+) -> None:
+    content = b"x" * 100
+    source.first["/a.nc"] = [raw(head)]
+    url = source.add("/a.nc", content)
+    result = fetch(url, tmp_path)
+    assert result.good
+    assert result.path.read_bytes() == content

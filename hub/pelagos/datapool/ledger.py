@@ -18,13 +18,13 @@ from typing import Any
 
 from pelagos_client.download import Fetched
 from pelagos_client.download.parts import sync_folder
-from sqlalchemy import Connection, Engine, bindparam, update
+from sqlalchemy import Connection, Engine, bindparam, or_, update
 
 from pelagos.datapool import queue
 from pelagos.datapool.database import transaction
 from pelagos.datapool.model import FileState
 from pelagos.datapool.tables import files, tallies
-from pelagos.errors import AwayError
+from pelagos.errors import AwayError, StateError
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,12 @@ _EVERY = 0.1  # seconds
 _MOST = 2000  # entries of one transaction
 _FULL = 5000  # entries that wait, after which whoever writes waits
 _TROUBLE = 1.0
-_IDLE = (FileState.QUEUED.value, FileState.FETCHING.value, FileState.WAITING.value)
+# not `in_`: that can't be said for many rows at once
+_IDLE = or_(
+    files.c.state == FileState.QUEUED.value,
+    files.c.state == FileState.FETCHING.value,
+    files.c.state == FileState.WAITING.value,
+)
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,11 @@ class Ledger:
         """Begin."""
         self._thread.start()
 
+    def check(self) -> None:
+        """Raises StateError if it has ended by a fault: nothing would be said any more."""
+        if not self._thread.is_alive():
+            raise StateError("The downloader can't write down what it does.", "See its log.")
+
     def put(self, *entries: Entry) -> None:
         """Say this soon; waits while the database is away and much is unsaid."""
         with self._changed:
@@ -192,7 +202,7 @@ def _write(connection: Connection, batch: Sequence[Entry]) -> None:
     for shape, rows in by_shape.items():
         connection.execute(
             update(files)
-            .where(files.c.id == bindparam("one"), files.c.state.in_(_IDLE))
+            .where(files.c.id == bindparam("one"), _IDLE)
             .values({name: bindparam(f"v_{name}") for name in shape}),
             rows,
         )

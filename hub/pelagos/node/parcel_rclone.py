@@ -67,8 +67,9 @@ class Transfer:
             problem = self._rclone(remote, end, tell, "copy")
             if problem is None:
                 problem = self._verify(remote, end)
-            if problem is not None and not problem.text and self._lists.exists():
+            if problem is not None and not problem.text:
                 # of the same size and yet another file: not skipped this time
+                self._lists.write_text("".join(f"{name}\n" for name in self._differing()))
                 only = ["--ignore-times", "--files-from-raw", str(self._lists)]
                 problem = self._rclone(remote, end, tell, "copy", *only)
                 problem = problem or self._verify(remote, end)
@@ -81,8 +82,16 @@ class Transfer:
     def _verify(self, remote: Remote, end: float) -> Problem | None:
         """Read back and compare every byte; a problem without words if a file differs."""
         self._lists.unlink(missing_ok=True)
-        only = ["--download", "--one-way", "--differ", str(self._lists)]
+        only = ["--download", "--one-way", "--combined", str(self._lists)]
         return self._rclone(remote, end, lambda _: None, "check", *only)
+
+    def _differing(self) -> list[str]:
+        """What `check` found to be missing or another file: lines with a sign and a path."""
+        try:
+            lines = self._lists.read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        return [line[2:] for line in lines if line[:2] in ("* ", "+ ", "! ")]
 
     def _rclone(
         self, remote: Remote, end: float, tell: Tell, verb: str, *options: str
@@ -121,7 +130,7 @@ class Transfer:
             return None
         if time.monotonic() >= end:
             return Problem("it took too long")
-        if verb == "check" and self._lists.exists() and self._lists.stat().st_size:
+        if verb == "check" and not Problem(said).is_away and self._differing():
             return Problem("")
         return Problem(said or f"rclone ended with {process.returncode}")
 
@@ -141,8 +150,11 @@ class Transfer:
 
 
 def _listen(process: subprocess.Popen[bytes], tell: Tell) -> str:
-    """Read its log until it ends; the first error, the one that says most if there is one."""
-    first = ""
+    """Read its log until it ends; the error that says most: that the server is away, or the first.
+
+    Of a server that is away `check` also says that files are missing there.
+    """
+    first = away = ""
     assert process.stderr is not None  # noqa: S101 - see Popen
     for line in process.stderr:
         try:
@@ -159,7 +171,8 @@ def _listen(process: subprocess.Popen[bytes], tell: Tell) -> str:
                 process.kill()  # no other file would fare better
                 return text
             first = first or text
-    return first
+            away = away or (text if problem.is_away else "")
+    return away or first
 
 
 def _processes(folder: Path) -> list[int]:

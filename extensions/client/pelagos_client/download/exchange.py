@@ -286,7 +286,11 @@ class Session:
         for name, value in {**given, "Accept-Encoding": "identity", **headers}.items():
             line.http.putheader(name, value)
         line.http.endheaders(body)
-        return line.http.getresponse()
+        response = line.http.getresponse()
+        if line.wire.headless:  # what it says of the body may be half of a number
+            response.close()
+            raise ConnectionResetError("in the middle of the answer's head")
+        return response
 
     def _judge(self, answer: Answer) -> None:
         """Raises DownloadError for what is neither a file, nor a part, nor "no such part"."""

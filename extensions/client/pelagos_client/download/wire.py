@@ -30,6 +30,7 @@ class Wire:
     def __init__(self, sock: socket.socket, watch: Watch) -> None:
         self.watch = watch
         self.surplus = False  # bytes came that belong to no answer
+        self.headless = False  # the connection ended in the middle of an answer's head
         self._socket = sock
         self._readers = 0
         self._closed = False
@@ -96,6 +97,14 @@ class _Source(io.RawIOBase):
 
 class _Reader(io.BufferedReader):
     """At its end it tells whether more was read than belongs to the answer."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """A line of an answer's head; http.client takes the connection's end for the head's."""
+        line = super().readline(size)
+        source = self.raw
+        assert isinstance(source, _Source)  # noqa: S101 (for the type checker)
+        source.wire.headless = not line.strip(b"\r\n") and not line.endswith(b"\n")
+        return line
 
     def close(self) -> None:
         if not self.closed:

@@ -146,9 +146,7 @@ class Fetch:
     def _direct(self) -> Fetched:
         request = wanted(self.plan, self.task.place)
         engine, existing = self._known.engine, self._existing()
-        self._download = engine.download(
-            request, self._root, cancel=self.cancel, existing=existing
-        )
+        self._download = engine.download(request, self._root, cancel=self.cancel, existing=existing)
         found = self._download.run()
         if isinstance(found.error, OccupiedError) and existing is Existing.KEEP:
             self._download = engine.download(
@@ -212,4 +210,3 @@ class Fetch:
             return os.read(file, _PIECE)
         except OSError as error:
             raise StorageError(f"{self.plan.name}: it can't be read ({error.strerror}).") from error
-

@@ -103,8 +103,9 @@ class Downloader:
     def look(self) -> float:
         """Do what there is to do now; after how many seconds there is more, at the latest.
 
-        Raises AwayError.
+        Raises AwayError; StateError if there is no going on.
         """
+        self._ledger.check()
         self._orders()
         self._feed()
         self._progress()

@@ -56,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
 class Source:
     """`first`: answers to the first requests of a path; `always`: to all after; else `files`."""
 
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.files: dict[str, File] = {}
         self.first: dict[str, list[Answer]] = {}
         self.always: dict[str, Answer] = {}
@@ -75,7 +75,7 @@ class Source:
             def handle_error(self, *_: Any) -> None:
                 """A client that hangs up is what many of these tests are about."""
 
-        self._server = Server(("127.0.0.1", 0), Own)
+        self._server = Server(("127.0.0.1", port), Own)
         if context:
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
@@ -211,3 +211,44 @@ def multihash(content: bytes) -> str:
 def left_over(folder: Path) -> list[str]:
     """Names of parts and their words."""
     return sorted(path.suffix for path in folder.rglob(".pelagos-*"))
+
+
+class _Slow:
+    """A file for writing that takes its time."""
+
+    def __init__(self, file: Any, rate: float, stopping: threading.Event) -> None:
+        self._file, self._rate, self._stopping = file, rate, stopping
+
+    def write(self, data: bytes) -> None:
+        step = 16_384
+        for start in range(0, len(data), step):
+            if start and self._stopping.wait(step / self._rate):
+                return
+            self._file.write(data[start : start + step])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def slow(rate: float) -> Answer:
+    """An orderly answer at `rate` bytes per second."""
+
+    def answer(handler: Handler) -> None:
+        real = handler.wfile
+        handler.wfile = _Slow(real, rate, handler.source.stopping)  # type: ignore[assignment]
+        try:
+            give(handler)
+        finally:
+            handler.wfile = real
+
+    return answer
+
+
+def late(seconds: float) -> Answer:
+    """An orderly answer, after a while."""
+
+    def answer(handler: Handler) -> None:
+        handler.source.stopping.wait(seconds)
+        give(handler)
+
+    return answer
