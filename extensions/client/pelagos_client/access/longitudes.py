@@ -20,7 +20,9 @@ def spans(west: float, east: float, low: float | None, high: float | None) -> li
         return [(first, last)]
     found: list[Interval] = []
     for turn in (-720, -360, 0, 360, 720):
-        left, right = max(west + turn, first), min(east + turn, last)
+        # without the noise that a sum brings: ends are included
+        left, right = round(west + turn, 9), round(east + turn, 9)
+        left, right = max(left, first), min(right, last)
         beyond = (low is not None and right < low) or (high is not None and left > high)
         if left > right or beyond:
             continue
