@@ -35,6 +35,7 @@ class Cited:
     collections: list[str] = field(default_factory=list)
     items: list[Key] = field(default_factory=list)
     publisher: str = ""
+    publisher_url: str = ""
 
 
 def citations(
@@ -177,7 +178,8 @@ def _made(  # what a citation is made of, each from another place
         licence_text=words,
         url=doi_link(doi) or landing,
     )
-    return Cited(citation, publisher=publisher or next(iter(makers), ""))
+    publisher = publisher or next(iter(makers), "")
+    return Cited(citation, publisher=publisher, publisher_url=_provider_url(fields, publisher))
 
 
 def _ends_in_address(text: str) -> bool:
@@ -210,6 +212,14 @@ def _providers(fields: Document) -> tuple[list[str], str]:
     makers = by_role.get("producer") or by_role.get("processor") or by_role.get("licensor") or []
     hosts = by_role.get("host") or by_role.get("licensor") or [""]
     return makers[:20], hosts[0]
+
+
+def _provider_url(fields: Document, name: str) -> str:
+    providers = fields.get("providers")
+    for one in providers if isinstance(providers, list) else []:
+        if name and plain(_mapping(one).get("name"), 300) == name:
+            return _address({"href": _mapping(one).get("url")})
+    return ""
 
 
 def _landing(document: Document) -> str:

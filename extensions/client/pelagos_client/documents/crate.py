@@ -102,8 +102,9 @@ class _Writer:
         self._crate.add(entity)
         return {"@id": entity.id}
 
-    def _organization(self, name: str) -> dict[str, str]:
-        return self._entity(f"#organization-{_anchor(name)}", "Organization", name=name)
+    def _organization(self, name: str, url: str = "") -> dict[str, str]:
+        identifier = url or f"#organization-{_anchor(name)}"
+        return self._entity(identifier, "Organization", name=name, url=url)
 
     def _data_set(self, one: Cited) -> str:
         citation = one.citation
@@ -120,9 +121,18 @@ class _Writer:
             creditText=citation.text,
             url=citation.url,
             license={"@id": self._licence(citation)},
-            publisher=self._organization(one.publisher) if one.publisher else None,
+            publisher=self._publisher(one),
         )
         return name
+
+    def _publisher(self, one: Cited) -> dict[str, str] | None:
+        if not one.publisher:
+            return None
+        # one page may be of an organisation and of a data set: then it is the data set's
+        taken = {other.citation.url for other in self._found}
+        return self._organization(
+            one.publisher, "" if one.publisher_url in taken else one.publisher_url
+        )
 
     def _licences(self) -> list[str]:
         return list(dict.fromkeys(_licence_id(one.citation) for one in self._found))

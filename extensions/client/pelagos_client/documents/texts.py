@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pelagos_client.documents.citing import Cited, plain
 from pelagos_client.documents.model import Citation, DeliveredFile, OrderFacts
-from pelagos_client.download.checksums import Checksum, parse
-from pelagos_client.download.errors import RequestError
+
+if TYPE_CHECKING:
+    from pelagos_client.download.checksums import Checksum
 
 FORMAT = 1  # of query.json
 _TAGS = {"md5": "MD5", "sha1": "SHA1", "sha384": "SHA384", "sha512": "SHA512"}
@@ -108,6 +109,10 @@ def checksums(files: Iterable[DeliveredFile]) -> dict[str, str]:
 
 def checksum(file: DeliveredFile) -> Checksum | None:
     """What is known of a file's content."""
+    # here, because the engine needs libraries that whoever only cites does not have
+    from pelagos_client.download.checksums import parse
+    from pelagos_client.download.errors import RequestError
+
     try:
         return parse(file.checksum) if file.checksum else None
     except RequestError:
