@@ -107,8 +107,9 @@ class Items(_Found, Sequence["pystac.Item"]):
             )
         position = range(len(self.documents))[index]
         if position not in self._made:
-            pystac = module("pystac", "search")
-            item = pystac.Item.from_dict(self.documents[position], root=self._root)
+            item = module("pystac", "search").Item.from_dict(
+                self.documents[position], root=self._root
+            )
             setattr(item, _ASKED, self.criteria)
             self._made[position] = item
         made: pystac.Item = self._made[position]
@@ -188,9 +189,8 @@ class Collections(_Found, Sequence["pystac.Collection"]):
             return Collections(self.documents[index], self.matched, self._root)
         position = range(len(self.documents))[index]
         if position not in self._made:
-            pystac = module("pystac", "search")
-            document = self.documents[position]
-            self._made[position] = pystac.Collection.from_dict(document, root=self._root)
+            document, stac = self.documents[position], module("pystac", "search")
+            self._made[position] = stac.Collection.from_dict(document, root=self._root)
         made: pystac.Collection = self._made[position]
         return made
 

@@ -111,7 +111,7 @@ class Run(threading.Thread):
 
     def _one_by_one(self, engine: Any, files: list[LocalFile]) -> None:
         """What a server cuts or prepares; while one is prepared the others go on."""
-        due = {index: 0.0 for index in range(len(files))}
+        due = dict.fromkeys(range(len(files)), 0.0)
         while due and not self._stopped():
             index = min(due, key=lambda one: due[one])
             pause = due[index] - time.monotonic()
