@@ -47,8 +47,11 @@ SUMS = """
 print(json.dumps({
     "number": order.number, "folder": str(order.folder), "cached": order.status.cached,
     "sums": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in order.files},
-    "links": [path.is_symlink() for path in order.files],
     "real": [os.path.realpath(path) for path in order.files],
+    "inside": {
+        path.name: [path.is_symlink(), hashlib.sha256(path.read_bytes()).hexdigest()]
+        for path in order.folder.rglob("*.nc")
+    },
     "beside": sorted(path.name for path in order.folder.iterdir()),
 }))
 """
@@ -132,11 +135,11 @@ def test_profiles_of_a_box_and_a_time_come_whole_and_once(
 
 
 def test_an_orders_folder_leads_into_the_pool_and_explains_itself(
-    vre: Vre, ordered: dict[str, Any]
+    vre: Vre, ordered: dict[str, Any], profiles: dict[str, Path]
 ) -> None:
     number = ordered["number"]
     assert ordered["folder"].endswith(f"/me/orders/{number}")
-    assert all(ordered["links"])
+    assert ordered["inside"] == {name: [True, digest] for name, digest in sums(profiles).items()}
     assert all(path.startswith("/dataspace/pool/argo/") for path in ordered["real"])
     assert {"CITATION.txt", "query.json", "ro-crate-metadata.json"} <= set(ordered["beside"])
     look = f"""
@@ -245,7 +248,7 @@ def test_an_order_to_the_workspace_arrives_there_with_the_same_sums(
     found = asked(vre, "ada", source)
     assert found["folder"].endswith(f"orders/{found['number']}")
     assert found["sums"] == sums(profiles)
-    assert not any(found["links"])
+    assert found["inside"] == {name: [False, digest] for name, digest in sums(profiles).items()}
     assert all(path.startswith("/mnt/workspace/data/orders/") for path in found["real"])
     assert gdac.gets() == before
     # and on the WebDAV server's own disk, not only in a cache
