@@ -312,3 +312,15 @@ print(json.dumps([len(order.files), all(path.exists() for path in order.files)])
 """
     assert asked(vre, "nia", again) == [count, True]
     assert count >= 5
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [("base", "with the right hash (this image has no xarray)"), ("python", "as at the source")],
+)
+def test_check_orders_a_granule_in_any_image(vre: Vre, image: str, said: str) -> None:
+    done = vre.run("check", "--image", image, "--json")
+    steps = {step["name"]: step for step in json.loads(done.stdout)["steps"]}
+    assert steps["data pool"]["ok"], steps["data pool"]
+    assert said in steps["data pool"]["detail"]
+    assert done.returncode == 0, done.stdout
