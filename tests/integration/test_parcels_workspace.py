@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import time
@@ -11,12 +12,14 @@ from pathlib import Path
 import pytest
 from pelagos.datapool.delivery import DeliveryState, Outcome, Parcel
 from pelagos.datapool.model import Target
-from pelagos.errors import AwayError
+from pelagos.errors import AwayError, StorageError
 from pelagos.node import mounts, parcel_copies
+from pelagos.node.areas import Owner, Place, backends
+from pelagos.node.order_folder import Content, OrderFolder
 from pelagos.node.parcel_copies import Copies, Copy
 from pelagos.node.workspaces import Workspaces
 from pelagos.services.downloader.delivery import Deliveries
-from pelagos.settings import Settings
+from pelagos.settings import QuotaKind, Settings
 from pelagos.vault import Account, Vault
 from storage_node import Node, hashes, random_file, sha256
 from support import until
@@ -221,6 +224,34 @@ def test_the_dataspace_gets_links_also_while_no_server_of_the_person_runs(
     node.call("DELETE", f"/dataspaces/users/{person}?deleted=true")
     assert not deliveries.there(person, 9, Target.DATASPACE)
     mounts.unmount(view / "pool", lazy=True)
+
+
+def test_a_full_area_gets_no_half_folder_and_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "users").mkdir()
+    place = Place(tmp_path / "users" / "anna")
+    backend = backends(tmp_path, Owner())[QuotaKind.IMAGE]
+    backend.make(place, 64 * MIB)
+    try:
+        order = OrderFolder(place, 7, Owner(), "/dataspace/pool")
+        content = Content(
+            {"query.json": "x" * MIB}, {f"c/{n}.nc": f"/dataspace/pool/{n}" for n in range(100)}
+        )
+        order.write(content)
+        with (place.files / "big").open("wb", buffering=0) as big, contextlib.suppress(OSError):
+            while True:
+                big.write(b"x" * 4096)
+        with pytest.raises(StorageError, match="Your dataspace is full") as refused:
+            OrderFolder(place, 8, Owner(), "/dataspace/pool").write(content)
+        assert "Delete what you don't need" in refused.value.sentence
+        assert not (place.files / "orders" / "8").exists()
+        assert (place.files / "orders" / "7" / "query.json").stat().st_size == MIB
+        (place.files / "big").unlink()
+        OrderFolder(place, 8, Owner(), "/dataspace/pool").write(content)
+        assert len(list((place.files / "orders" / "8" / "c").iterdir())) == 100
+        assert not list((place.folder / "parcels").glob("*.part"))
+    finally:
+        for point in mounts.below(tmp_path):
+            mounts.unmount(point, lazy=True)
 
 
 def test_a_server_that_stays_away_ends_in_a_sentence(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,32 @@ from typing import Any
 import httpx
 import pytest
 from catalogue_service import HubStandIn
-from datapool_service import CLOSED, FLOATS, KIB, LOCAL, Service, settings, wanted
+from datapool_service import (
+    CLOSED,
+    FLOATS,
+    KIB,
+    LOCAL,
+    START,
+    Service,
+    build,
+    settings,
+    wanted,
+)
+from loopback import serve
+from pelagos.catalogue.connectors.stac import StacConnector
+from pelagos.catalogue.fetch import Fetcher
+from pelagos.catalogue.index import Writer
+from pelagos.catalogue.records import Asset, CollectionRecord, GranuleRecord
+from pelagos.datapool.database import next_change, open_database, transaction, url_of
+from pelagos.datapool.tables import files, orders
+from pelagos.datapool.waking import Waker
 from pelagos.deployment import DATAPOOL_PATH
 from pelagos.services.datapool.models import Order
-from pelagos.settings import VirtualLab
-from pelagos.settings.sources import CatalogueScope
+from pelagos.settings import Settings, VirtualLab
+from pelagos.settings.sources import CatalogueScope, CatalogueSettings, SourceKind, StacSource
+from sqlalchemy import update
+from stac_remote import api, collection, features, item, reply
+from stand_ins import PeopleAgent, storage_of_nobody
 
 
 @pytest.fixture(scope="module")
@@ -234,3 +257,167 @@ def test_what_makes_no_sense_is_refused(ada: httpx.Client, body: dict[str, Any])
     answer = ada.post("/orders", json=body)
     assert answer.status_code == 400, answer.text
     assert answer.json()["reason"]
+
+
+def test_an_order_of_what_is_there_is_ready_when_the_answer_comes(
+    service: Service, ada: httpx.Client, orders_url: str
+) -> None:
+    waker = Waker(service.folder)
+    engine = open_database(orders_url)
+
+    def work() -> None:
+        """A downloader that has nothing to fetch."""
+        waker.wait(20)
+        with transaction(engine) as connection:
+            connection.execute(
+                update(orders).values(state="ready", changed=next_change(connection))
+            )
+
+    first = ada.post("/orders", json=wanted(1, 2)).json()["number"]
+    waker.wait(20)
+    with transaction(engine) as connection:
+        connection.execute(update(files).values(state="present", size=files.c.declared))
+        connection.execute(update(orders).values(state="ready", changed=next_change(connection)))
+    thread = threading.Thread(target=work)
+    thread.start()
+    answer = ada.post("/orders", json=wanted(2, 1))
+    thread.join(20)
+    waker.close()
+    engine.dispose()
+    assert answer.status_code == 201
+    second = answer.json()
+    assert second["number"] != first
+    assert (second["state"], second["files"]["cached"]) == ("ready", 2)
+    estimate = ada.post("/estimate", json=wanted(1, 2, 3)).json()
+    assert estimate["cached"] == 2 * KIB + 3
+    assert estimate["bytes"] == {"known": 3 * KIB + 6, "unknown": 0, "done": 0}
+
+
+def test_an_estimate_says_what_does_not_fit_and_keeps_nothing(ada: httpx.Client) -> None:
+    unsized = {"collection": FLOATS, "item": "unsized"}
+    found = ada.post("/estimate", json={"items": [unsized, *wanted(1)["items"]]}).json()
+    assert (found["files"], found["fits"], found["reason"]) == (2, True, "")
+    assert found["bytes"] == {"known": KIB + 1, "unknown": 1, "done": 0}
+    assert found["free"] == 1024 * KIB
+    many = ada.post("/estimate", json=wanted(*range(41)))
+    assert many.status_code == 409
+    assert ada.get("/orders").json()["orders"] == []
+
+
+def test_a_workspace_must_have_room(tmp_path: Path, hub: HubStandIn, orders_url: str) -> None:
+    storage = storage_of_nobody()
+    storage["workspace"] |= {"state": "mounted", "used": 100, "total": 100 + 3 * KIB}
+    people = tmp_path / "people.sock"
+    with (
+        PeopleAgent(people) as agent,
+        Service(tmp_path, hub, orders_url, settings(), people=people) as service,
+        service.client(service.person("ada")) as ada,
+    ):
+        agent.people["ada"] = storage
+        first = ada.post("/orders", json=wanted(1, 2, to="workspace"))
+        assert first.status_code == 201, first.text
+        refused = ada.post("/orders", json=wanted(3, to="workspace"))
+        assert refused.status_code == 409
+        assert "workspace has no space" in refused.json()["reason"]
+        estimate = ada.post("/estimate", json=wanted(3, to="workspace")).json()
+        assert (estimate["fits"], estimate["free"]) == (False, KIB - 3)
+        assert "workspace" in estimate["reason"]
+        assert ada.post("/orders", json=wanted(3)).status_code == 201, "the dataspace has links"
+        number = first.json()["number"]
+        ada.post(f"/orders/{number}/cancel")
+        storage["workspace"]["used"] += 2 * KIB
+        again = ada.post(f"/orders/{number}/retry")
+        assert again.status_code == 409
+        storage["workspace"]["used"] = None  # its server does not say
+        assert ada.post(f"/orders/{number}/retry").json()["state"] == "queued"
+
+
+def test_terms_are_accepted_first(tmp_path: Path, hub: HubStandIn, orders_url: str) -> None:
+    index = tmp_path / "index.sqlite"
+    licence = {"accept": "https://meta.example.org/accept", "page": "https://example.org/licence"}
+    with Writer(index) as writer:
+        run = writer.run("gdac", "Carbon")
+        run.collection(CollectionRecord("floats", "Floats"))
+        run.granules("floats", [GranuleRecord("profile-00001", start=START, end=START, assets=(
+            Asset("data", "https://data.example.org/a.nc", extra={"pelagos:licence": licence}),
+        ))])  # fmt: skip
+        run.finish_collection("floats")
+        run.finish()
+    with (
+        Service(tmp_path, hub, orders_url, settings(), index=index) as service,
+        service.client(service.person("ada")) as ada,
+    ):
+        (terms,) = ada.post("/estimate", json=wanted(1)).json()["accept"]
+        assert terms["url"] == "https://example.org/licence"
+        refused = ada.post("/orders", json=wanted(1))
+        assert refused.status_code == 409
+        assert refused.json()["accept"] == [terms]
+        assert ada.get("/orders").json()["orders"] == []
+        accepted = ada.post("/orders", json=wanted(1, accept=[terms["key"], "more"]))
+        assert accepted.status_code == 201
+
+
+def test_items_of_a_live_collection_are_asked_of_their_source(
+    tmp_path: Path, hub: HubStandIn, orders_url: str
+) -> None:
+    index = tmp_path / "index.sqlite"
+    with serve({}) as remote:
+        source = StacSource(
+            name="remote", kind=SourceKind.STAC, rate=100, url=remote.url + "/stac", live=True
+        )
+        api(remote, collection("a"))
+        with Fetcher(source) as fetcher, Writer(index) as writer:
+            (record,) = StacConnector(source, fetcher).collections()
+            run = writer.run("remote", "Remote")
+            run.collection(record)
+            run.finish()
+        assets = {"data": {"href": "https://data.example.org/one.nc", "roles": ["data"]}}
+        remote.routes["/stac/search"] = features(item("one", assets=assets))
+        chosen = Settings(
+            virtual_labs=[VirtualLab(name="open-sea", open=True)],
+            catalogue=CatalogueSettings(sources=[source]),
+        )
+        with (
+            Service(tmp_path, hub, orders_url, chosen, index=index) as service,
+            service.client(service.person("ada")) as ada,
+        ):
+            one, two = ({"collection": "remote.a", "item": name} for name in ("one", "two"))
+            answer = ada.post("/orders", json={"items": [one, two]})
+            assert answer.status_code == 400
+            assert [each["item"] for each in answer.json()["refused"]] == ["two"]
+            assert len([each for each in remote.requests if each.path == "/stac/search"]) == 1
+            answer = ada.post("/orders", json={"items": [one]})
+            assert answer.status_code == 201
+            many = [{"collection": "remote.a", "item": f"i{n}"} for n in range(501)]
+            assert ada.post("/orders", json={"items": many}).status_code == 409
+            remote.routes["/stac/search"] = reply("nonsense")
+            assert ada.post("/orders", json={"items": [one]}).status_code == 503
+
+
+def test_citations_are_of_the_documents_that_were_ordered(
+    service: Service, ada: httpx.Client
+) -> None:
+    number = ada.post("/orders", json=wanted(1, 2)).json()["number"]
+    (one,) = ada.get(f"/orders/{number}/citations").json()
+    assert one["doi"] == "10.17882/42182"
+    assert one["title"]
+    with service.client(service.person("bob")) as bob:
+        assert bob.get(f"/orders/{number}/citations").status_code == 404
+
+
+def test_two_thousand_items_are_resolved_in_well_under_a_second(
+    tmp_path: Path, hub: HubStandIn
+) -> None:
+    index = tmp_path / "large.sqlite"
+    build(index, 2000)
+    with (
+        Service(tmp_path, hub, url_of(tmp_path), settings(), index=index) as service,
+        service.client(service.person("ada")) as ada,
+    ):
+        ada.post("/estimate", json=wanted(1))
+        began = time.monotonic()
+        found = ada.post("/estimate", json=wanted(*range(2000))).json()
+        took = time.monotonic() - began
+    assert found["files"] == 2000
+    assert took < 3, f"{took:.2f} s"  # 0.4 s, unless all is busy
+    print(f"2,000 items: {took:.2f} s")

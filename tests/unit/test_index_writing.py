@@ -493,3 +493,23 @@ def test_a_source_that_is_renamed_has_its_new_title_in_the_facet(path: Path) -> 
     finally:
         reader.close()
     assert found.title == "Argo of the Atlantic"
+
+
+def test_granules_are_read_by_their_identifiers(path: Path) -> None:
+    store(path, [granule(n) for n in range(2500)])
+    reader = Reader(path)
+    wanted = [f"g{n}" for n in range(2500, -1, -1)]
+    found = reader.granules_by_id("argo.floats", wanted, None)
+    assert set(found) == {f"g{n}" for n in range(2500)}
+    one = reader.granule("argo.floats", "g7", None)
+    assert one is not None
+    assert found["g7"] == one
+    assert reader.granules_by_id("argo.floats", wanted, frozenset({"argo.others"})) == {}
+    assert set(reader.granules_by_id("argo.floats", ["g1", "g1"], frozenset({"argo.floats"}))) == {
+        "g1"
+    }
+    assert reader.granules_by_id("argo.none", ["g1"], None) == {}
+    assert reader.granules_by_id("argo.floats", [], None) == {}
+    with pytest.raises(QueryError, match="ids: not a Unicode text"):
+        reader.granules_by_id("argo.floats", ["\ud800"], None)
+    reader.close()

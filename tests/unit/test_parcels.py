@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from pelagos.node.areas import Owner, Place
 from pelagos.node.order_folder import Content, OrderFolder, check_paths
 from pelagos.node.pins import Pins
 from pelagos.node.sweep import MARKED, sweep_area
+from pelagos.services.downloader import delivery
 from pelagos.services.downloader.delivery import Deliveries
 from pelagos.settings import BackendKind, Settings
 from webdav_peers import open_folder
@@ -348,6 +351,29 @@ def test_without_an_agent_the_embedded_workspace_gets_real_files(alone: Deployme
     assert deliveries.there("anna", 7, Target.WORKSPACE)
     (files / "c" / "a.nc").write_bytes(b"bad!" * 1000)
     assert deliveries.deliver(parcel(Target.WORKSPACE)).state is DeliveryState.DONE
+    assert (files / "c" / "a.nc").read_bytes() == b"data" * 1000
+
+
+def test_without_an_agent_a_long_copy_goes_on_while_one_asks(
+    alone: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    copy = shutil.copyfile
+
+    def slow(source: Path, target: Path) -> Path:
+        assert go_on.wait(30)
+        return copy(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", slow)
+    monkeypatch.setattr(delivery, "_PATIENCE", 0.01)
+    deliveries = Deliveries(alone)
+    for _ in range(2):
+        assert deliveries.deliver(parcel(Target.WORKSPACE)).state is DeliveryState.COPYING
+    assert deliveries.deliver(parcel(Target.DATASPACE)).state is DeliveryState.DONE
+    go_on.set()
+    monkeypatch.setattr(delivery, "_PATIENCE", 30)
+    assert deliveries.deliver(parcel(Target.WORKSPACE)).state is DeliveryState.DONE
+    files = alone.layout.user_workspace("anna") / "orders" / "7"
     assert (files / "c" / "a.nc").read_bytes() == b"data" * 1000
 
 

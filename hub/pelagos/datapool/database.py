@@ -31,7 +31,8 @@ _STATEMENT_SECONDS = 30
 _SILENCE_SECONDS = 15  # of the network
 _MIGRATION_LOCK = 7_305_117_042  # any number, the same in all programs
 _READING = "pelagos_reading"
-_AWAY = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
+_AWAY = (exc.DatabaseError, exc.InterfaceError, exc.TimeoutError)
+_OURS = (exc.IntegrityError, exc.ProgrammingError, exc.DataError, exc.NotSupportedError)
 
 
 def database_url(settings: DataPool, folder: Path) -> str:
@@ -147,6 +148,8 @@ def next_change(connection: Connection) -> int:
 def _answering() -> Iterator[None]:
     try:
         yield
+    except _OURS:
+        raise  # it answers, and something here is wrong
     except _AWAY as error:
         raise AwayError(
             "The database of orders does not answer.", "Nothing was lost; try again in a minute."

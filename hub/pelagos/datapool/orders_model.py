@@ -75,17 +75,17 @@ class NewFile:
         """Its name, if it is one that a folder takes as it is."""
         name = self.plan.name
         plain = name.isprintable() and "/" not in name and not name.startswith(".")
-        return name if plain and name and len(name.encode()) <= _NAME_BYTES else identify(name)
+        return name if plain and name and len(name.encode()) <= _NAME_BYTES else _part(name)
 
     @property
     def path(self) -> str:
         """Where it is in the order's folder, unless another is there."""
-        return f"{identify(self.of.collection)}/{identify(self.of.item)}/{self.name}"
+        return f"{_part(self.of.collection)}/{_part(self.of.item)}/{self.name}"
 
     @property
     def other_path(self) -> str:
         """Where it is if another is there."""
-        folder = f"{identify(self.of.collection)}/{identify(self.of.item)}"
+        folder = f"{_part(self.of.collection)}/{_part(self.of.item)}"
         return f"{folder}/{self.identity[:8]}/{self.name}"
 
     @property
@@ -102,7 +102,7 @@ class NewFile:
     def _above(self) -> str:
         # the identifiers of a source's collections begin with its name
         own = self.of.collection.removeprefix(f"{self.of.source}.")
-        return f"{self.of.source}/{identify(own)}/{identify(self.of.item)}"
+        return f"{self.of.source}/{_part(own)}/{_part(self.of.item)}"
 
 
 def files_of(items: Iterable[NewItem]) -> list[NewFile]:
@@ -123,3 +123,8 @@ def text_of(document: Any) -> str:
 def digest_of(text: str) -> str:
     """The SHA-256 of a text, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _part(text: str) -> str:
+    """A text as one part of a path."""
+    return identify(text) or "unnamed"

@@ -31,7 +31,7 @@ from pelagos.node.workspaces import Workspaces
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 3  # jobs
+AT_ONCE = 6  # processes of rclone
 AWAY_SECONDS = 600.0  # how long a server may be away before a job gives up
 _LIMIT_SECONDS, _LIMIT_PACE = 3600.0, 256 * 1024  # of one job: so long, and bytes a second
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
@@ -123,8 +123,7 @@ class Copies:
         """One job, in its thread."""
         reason = ""
         try:
-            with self._slots:
-                reason = self._copy(copy, job)
+            reason = self._copy(copy, job)
         except PelagosError as error:
             reason = error.sentence
         except OSError as error:
@@ -164,7 +163,8 @@ class Copies:
             remote, why = self._workspaces.of(copy.user).remote()
             if remote is None:
                 return f"There is no workspace to copy to: {why}; {_AGAIN}"
-            problem = self._once(remote, transfer, end, tell)
+            with self._slots:  # not while it waits: others' servers are not away
+                problem = self._once(remote, transfer, end, tell)
             if problem is None:
                 return ""
             if not problem.is_away:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from pelagos_client.access import jobs
 from pelagos_client.access.formats import inspector
 from pelagos_client.access.model import AccessError, EmptyError, FilePlan, Protocol, Waiting
+from pelagos_client.access.opendap import fetch_cut
 from pelagos_client.access.pages import fetch_pages
 from pelagos_client.download.asking import Said, cookies
 from pelagos_client.download.engine import Engine, Tell
@@ -84,7 +85,8 @@ def obtain(
             "It is delivered there, by an order; it can't be downloaded.",
         )
     if plan.protocol is Protocol.PAGES:
-        return fetch_pages(plan, engine, into, path, call.page, progress, existing)
+        get = fetch_cut if plan.request.get("protocol") == "opendap" else fetch_pages
+        return get(plan, engine, into, path, call.page, progress, existing)
     if plan.protocol is Protocol.ORDER:
         if existing is Existing.KEEP and (into / path).is_file() and job is None:
             # its result has no checksum of the source's, so it is the one that was fetched before

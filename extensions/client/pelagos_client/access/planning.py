@@ -3,17 +3,18 @@
 Of an item all data are ordered if no assets are named: those with the role `data`, or with no role;
 never thumbnails or metadata. Where an item has its data both as a file and from a server that cuts,
 it is the file if nothing is to be cut, and what the server cuts if something is.
-What can only be opened (zarr, OPeNDAP) is left out where the item has files.
+What can only be opened (zarr) is left out where the item has files.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from pelagos_client.access import ecotaxa, erddap, obis
+from pelagos_client.access import ecotaxa, erddap, obis, opendap
 from pelagos_client.access.model import AccessError, Criteria, FilePlan, Protocol, Terms
 from pelagos_client.access.names import file_name, unique
 
@@ -27,7 +28,9 @@ _PLANNERS: dict[str, _Planner] = {
     "griddap": erddap.plan_grid,
     "obis": obis.plan,
     "ecotaxa": ecotaxa.plan,
+    "opendap": opendap.plan,
 }
+_OPENDAP = re.compile(r"https?://[^/?#]+/[^?#]*(dodsC|opendap)/", re.IGNORECASE)
 
 
 def plan(
@@ -190,7 +193,11 @@ def _access(asset: Asset) -> str:
 
 def _protocol(asset: Asset) -> str:
     field = {"subset": "pelagos:subset", "order": "pelagos:order"}.get(_access(asset), "")
-    return _text(_mapping(asset.get(field)).get("protocol"))
+    found = _text(_mapping(asset.get(field)).get("protocol"))
+    # nothing but its address says of an OPeNDAP server that it is one
+    if not found and _access(asset) == "subset" and _OPENDAP.match(_text(asset.get("href"))):
+        return "opendap"
+    return found
 
 
 def _web(href: str) -> bool:

@@ -4,6 +4,7 @@
     <root>/users/anna/       root's, 0700; the file system's root with `image`
     <root>/users/anna/files/ what she sees as /dataspace/me
     <root>/users/anna/trash/ root's, 0700: what the sweep is about to delete
+    <root>/users/anna/parcels/ likewise: folders of orders while they are made
     <root>/users/anna.img    with `image`: the file system
 
 `files` and `trash` are in one file system, so that the sweep can rename from one to the other, and

@@ -13,9 +13,9 @@ from pelagos_client.documents import citations
 from sqlalchemy import Connection
 
 from pelagos.datapool import orders, orders_shown, space
-from pelagos.datapool.model import OrderState, Target
+from pelagos.datapool.model import AGAIN, OrderState, Target
 from pelagos.datapool.orders import Bounds
-from pelagos.datapool.orders_model import NewOrder, files_of
+from pelagos.datapool.orders_model import NewOrder
 from pelagos.datapool.orders_shown import OrderRow, Viewer
 from pelagos.datapool.space import Demand, Limits
 from pelagos.datapool.waking import wake
@@ -72,7 +72,7 @@ class Desk:
     async def estimate(self, caller: Caller, wanted: models.WantedOrder) -> models.Estimate:
         """What an order would be, without making it."""
         found = await self._resolved(caller, wanted)
-        needed = files_of(found.items)
+        needed = found.files
         limits = await self._limits()
 
         def question(connection: Connection) -> tuple[Demand, int]:
@@ -111,11 +111,9 @@ class Desk:
         found = await self._resolved(caller, wanted)
         _check_refused(found)
         _check_terms(found, wanted)
-        self._check_count(sum(len(item.plans) for item in found.items))
+        self._check_count(len(found.files))
         if wanted.to is Target.WORKSPACE:
-            known = sum(file.plan.size or 0 for file in files_of(found.items))
-            unknown = sum(file.plan.size is None for file in files_of(found.items))
-            needed = Demand(0, known, unknown, 0, known, unknown)
+            needed = space.demand(found.files, {})
             _check_workspace(needed, await self._workspace_left(caller))
         new = NewOrder(
             caller.name,
@@ -184,6 +182,11 @@ class Desk:
 
     async def retry(self, caller: Caller, number: int) -> models.Order | None:
         """Try an order of the caller's own again; None if there is none."""
+        mine = Viewer(caller.name)
+        row = await self._store.read(lambda c: orders_shown.order(c, mine, number))
+        if row is not None and row.target == Target.WORKSPACE and row.state in AGAIN:
+            needed = Demand(row.files, row.bytes_known, row.sizes_unknown, 0, 0, 0)
+            _check_workspace(needed, await self._workspace_left(caller))
         limits = await self._limits()
         return await self._change(
             caller, number, lambda c: orders.retry(c, number, self._bounds, limits)

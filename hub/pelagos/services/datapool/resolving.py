@@ -15,7 +15,7 @@ from pelagos_client.access import AccessError, Criteria, FilePlan, Protocol, Ter
 from pelagos.catalogue.index import Reader
 from pelagos.catalogue.query import Criteria as Search
 from pelagos.catalogue.query import QueryError, Slice
-from pelagos.datapool.orders_model import NewItem
+from pelagos.datapool.orders_model import NewFile, NewItem, files_of
 from pelagos.errors import RefusedError
 from pelagos.services.catalogue.access import Views
 from pelagos.services.catalogue.live import Live
@@ -48,6 +48,7 @@ class Resolved:
     items: list[NewItem] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     terms: dict[str, Terms] = field(default_factory=dict)
+    files: list[NewFile] = field(default_factory=list)
 
 
 class Resolver:
@@ -141,6 +142,7 @@ class Resolver:
             result.items.append(
                 NewItem(source, collection, item, document, collections[collection], tuple(plans))
             )
+        result.files = files_of(result.items)
         return result
 
     def _check(self, source: str, plans: Iterable[FilePlan]) -> None:

@@ -23,7 +23,7 @@ from pelagos.catalogue.query import QueryError
 from pelagos.datapool import orders_shown
 from pelagos.datapool.database import database_url
 from pelagos.deployment import DATAPOOL_PATH, Deployment, default_state
-from pelagos.errors import PelagosError, RefusedError, SourceError
+from pelagos.errors import AwayError, PelagosError, RefusedError, SourceError, StateError
 from pelagos.layout import Area, AreaKind
 from pelagos.services.application import Pages, make_application
 from pelagos.services.catalogue.access import Views
@@ -100,6 +100,13 @@ def app_for(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        try:
+            await asyncio.to_thread(store.prepare)
+        except AwayError as error:  # whoever asks first tries it again
+            logger.warning("%s", error.sentence)
+        except StateError as error:
+            logger.error("%s", error.sentence)
+            raise
         readers.open()
         try:
             with ended_by_signals(feed):

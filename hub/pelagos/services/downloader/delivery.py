@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from pelagos.settings import BackendKind, WorkspaceKind
 from pelagos.sockets import segment, unix_client
 
 _SECONDS = 60.0  # for one call: an image may have to be made and mounted first
+_PATIENCE = 1.0  # for a copy to end before it is said to go on
 _BLOCK = 1 << 20
 
 
@@ -101,6 +103,17 @@ def _away() -> AwayError:
     )
 
 
+@dataclass
+class _Job:
+    """A copy under way, or just over."""
+
+    copied: int = 0
+    over: threading.Event = field(default_factory=threading.Event)
+    outcome: Outcome = field(
+        default=Outcome(DeliveryState.FAILED, reason="The copy ended. Try the order again.")
+    )
+
+
 class _Folders:
     """Without an agent: everything belongs to one account, and nothing isolates people."""
 
@@ -109,17 +122,39 @@ class _Folders:
         self._pool = deployment.layout.area(Area(AreaKind.POOL))
         self._owner = Owner(*accounts.ids())
         self._lock = threading.Lock()
+        self._jobs: dict[tuple[str, int], _Job] = {}
 
     def deliver(self, parcel: Parcel) -> Outcome:
+        if parcel.target is not Target.WORKSPACE:
+            with self._lock:
+                return self._brought(parcel)
+        key = parcel.owner, parcel.number
         with self._lock:
-            try:
-                check(dict(parcel.documents), dict(parcel.links))
-                folder = self._bring(parcel)
-            except PelagosError as error:
-                return Outcome(DeliveryState.FAILED, reason=error.sentence)
-            except OSError as error:
-                reason = f"The order's folder can't be made: {error.strerror}. Try it again later."
-                return Outcome(DeliveryState.FAILED, reason=reason)
+            job = self._jobs.get(key)
+            if job is None:
+                job = self._jobs[key] = _Job()
+                threading.Thread(target=self._run, args=(parcel, job), daemon=True).start()
+        if not job.over.wait(_PATIENCE):
+            return Outcome(DeliveryState.COPYING, job.copied)
+        with self._lock:
+            self._jobs.pop(key, None)
+        return job.outcome
+
+    def _run(self, parcel: Parcel, job: _Job) -> None:
+        try:
+            job.outcome = self._brought(parcel, job)
+        finally:
+            job.over.set()
+
+    def _brought(self, parcel: Parcel, job: _Job | None = None) -> Outcome:
+        try:
+            check(dict(parcel.documents), dict(parcel.links))
+            folder = self._copy(parcel, job) if job else self._link(parcel)
+        except PelagosError as error:
+            return Outcome(DeliveryState.FAILED, reason=error.sentence)
+        except OSError as error:
+            reason = f"The order's folder can't be made: {error.strerror}. Try it again later."
+            return Outcome(DeliveryState.FAILED, reason=reason)
         return Outcome(DeliveryState.DONE, parcel.size, folder=folder)
 
     def there(self, owner: str, number: int, target: Target) -> bool:
@@ -136,9 +171,7 @@ class _Folders:
         workshop = place.files / ".pelagos-orders"
         return OrderFolder(place, number, self._owner, str(self._pool), workshop)
 
-    def _bring(self, parcel: Parcel) -> str:
-        if parcel.target is Target.WORKSPACE:
-            return self._copy(parcel)
+    def _link(self, parcel: Parcel) -> str:
         place = self._place(parcel.owner)
         if not place.ready:
             DirectoryBackend(self._owner).make(place, 0)
@@ -156,25 +189,25 @@ class _Folders:
             )
         return self._deployment.layout.user_workspace(owner)
 
-    def _copy(self, parcel: Parcel) -> str:
+    def _copy(self, parcel: Parcel, job: _Job) -> str:
         """Copy, read back and compare; each file appears whole."""
         workspace, path = self._workspace(parcel.owner), f"orders/{parcel.number}"
         folder = workspace / path
         for name, text in parcel.documents.items():
             target = _room(folder, name)
-            part = target.with_name(f".{target.name}.part")
+            part = target.with_name(f".{target.name[:50]}.part")
             part.write_text(text, encoding="utf-8", newline="")
             part.replace(target)
         for name, place in parcel.links.items():
             source, target = self._pool / place, _room(folder, name)
-            if target.is_file() and not target.is_symlink() and _same(source, target):
-                continue
-            part = target.with_name(f".{target.name[:200]}.part")
-            shutil.copyfile(source, part)
-            if not _same(source, part):
-                part.unlink()
-                raise StorageError(f"{name} was not copied right.", "Look at the disk.")
-            part.replace(target)
+            if target.is_symlink() or not target.is_file() or not _same(source, target):
+                part = target.with_name(f".{target.name[:50]}.part")
+                shutil.copyfile(source, part)
+                if not _same(source, part):
+                    part.unlink()
+                    raise StorageError(f"{name} was not copied right.", "Look at the disk.")
+                part.replace(target)
+            job.copied += target.stat().st_size
         return path
 
 
