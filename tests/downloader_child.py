@@ -1,4 +1,4 @@
-"""The real downloader as a program, quicker to try again, and with a plain folder for deliveries."""
+"""The real downloader as a program, with a plain folder for deliveries."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from pelagos.datapool.delivery import DeliveryState, Outcome, Parcel
 from pelagos.datapool.model import Target
 from pelagos.deployment import Deployment, default_state
 from pelagos.services.downloader.pace import Pace
-from pelagos.services.downloader.service import serve
-from pelagos.services.serving import prepare_process
+from pelagos.services.downloader.service import prepare, serve
 
 
 class Folders:
@@ -36,7 +35,7 @@ class Folders:
 
 
 def main() -> None:
-    prepare_process()
+    prepare()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=stop.set).start())
     pace = Pace(**json.loads(os.environ.get("TEST_PACE", "{}")))

@@ -74,7 +74,7 @@ class Kit:
         self.settings = Settings.model_validate(
             {
                 "catalogue": {"sources": [{"name": "src", "kind": "stac", "url": source_url}]},
-                "datapool": datapool,
+                "datapool": {"keep": 60, **datapool},
             }
         )
         facts = facts_of(self.state, BackendKind.DOCKER)

@@ -36,7 +36,7 @@ def test_an_order_becomes_ready_and_all_can_read_its_files(source: Source, tmp_p
         row = pool.wait(number)
         pool.check(source)
         assert (row.files_ready, row.bytes_done, row.error) == (2, 200_000, "")
-        assert row.expires > time.time() + 7 * 86400 - 100
+        assert row.expires > time.time() + 50
         place = pool.pool / "src/col/item"
         assert {path.name for path in place.iterdir()} == {"a.nc", "b.nc", "item.json"}
         assert json.loads((place / "item.json").read_text())["id"] == "item"
@@ -315,6 +315,7 @@ def test_a_pool_that_is_full_lets_go_of_what_nobody_needs(source: Source, tmp_pa
         }
         assert pool.state_of(old) is OrderState.EXPIRED
         assert pool.state_of(kept) is OrderState.READY
+        pool.age(kept, 3600)
         # with one call it is there again, with the same checksum and no word of a change
         pool.again(old)
         row = pool.wait(old)
@@ -351,7 +352,7 @@ def test_no_room_waits_says_so_and_goes_on_when_there_is_some(
         pool.wait(a)
         b = pool.order("bob", asked(source, "b.nc"))
         until(lambda: "The pool is full" in pool.row(b).notes, 10)
-        assert pool.state_of(b) is OrderState.FETCHING or OrderState.QUEUED
+        assert not pool.state_of(b).over
         assert pool.state_of(a) is OrderState.READY, "what is kept for someone stays"
         pool.age(a, 100)
         row = pool.wait(b)
@@ -469,7 +470,7 @@ INTERNAL = [
     "http://2130706433:{port}/a.nc",
     "http://0x7f.1:{port}/a.nc",
     "http://127.1:{port}/a.nc",
-    "http://１２７.0.0.1:{port}/a.nc",
+    "http://\uff11\uff12\uff17.0.0.1:{port}/a.nc",  # fullwidth digits
     "http://[::ffff:127.0.0.1]:{other}/",
     "http://[64:ff9b::a9fe:a9fe]/",
     "http://[2002:7f00:1::]/",

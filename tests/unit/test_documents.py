@@ -200,6 +200,16 @@ def test_query_json_can_be_ordered_again_as_it_is() -> None:
     assert document["files"][0]["url"] == "https://data.example.org/0.nc"
 
 
+def test_what_no_json_or_text_can_hold_spoils_no_document() -> None:
+    odd = {"q": float("nan"), "deep": [{"x": float("inf")}], "half": "a\ud800b"}
+    order = facts(query=odd, title="half \ud800", owner="a\ud800")
+    documents = write(order)
+    for text in documents.values():
+        text.encode()
+    document = json.loads(documents["query.json"], parse_constant=pytest.fail)
+    assert document["order"]["query"] == {"q": None, "deep": [{"x": None}], "half": "a?b"}
+
+
 def test_sha256sum_takes_the_sums_and_finds_a_changed_file(tmp_path: Path) -> None:
     odd = replace(facts(3).files[2], path="sea/new\nline\\and.nc")
     order = facts(3, files=(*facts(3).files[:2], odd))

@@ -233,7 +233,7 @@ def test_what_a_crash_left_is_cleared_and_a_file_of_the_persons_in_it_comes_back
 @pytest.mark.parametrize(
     "path",
     ["", "/etc/passwd", "../a", "a/../b", "a//b", "a/", ".", "./a", "a\nb", "a\x00b", "x" * 256,
-     "a/" * 30 + "a", "\x7f", "a\u202eb", "/".join(["y" * 200] * 11)],
+     "a/" * 30 + "a", "\x7f", "a\u202eb", "/".join(["y" * 200] * 11), "a\ud800"],
 )  # fmt: skip
 def test_a_path_that_is_none_is_refused(area: Area, path: str) -> None:
     with pytest.raises(RefusedError):
@@ -243,6 +243,11 @@ def test_a_path_that_is_none_is_refused(area: Area, path: str) -> None:
     with pytest.raises(RefusedError):
         area.order.write(Content({path: "text"}, {}))
     assert not (area.files / "orders").exists()
+
+
+def test_a_document_that_is_no_text_is_refused(area: Area) -> None:
+    with pytest.raises(RefusedError, match="no text"):
+        area.write(README_txt="\ud800")
 
 
 def test_a_file_below_another_file_is_refused() -> None:

@@ -48,7 +48,11 @@ class Content:
         """Raise RefusedError for names that can't be: they come from records of strangers."""
         check_paths([*self.documents, *self.links])
         for name, text in self.documents.items():
-            if len(text.encode()) > _LARGEST:
+            try:
+                size = len(text.encode())
+            except UnicodeEncodeError:
+                raise RefusedError(f"The document {name!r} is no text.") from None
+            if size > _LARGEST:
                 raise RefusedError(f"The document {name!r} is too long.")
 
 
@@ -60,9 +64,9 @@ def check_paths(paths: list[str]) -> None:
     for path in paths:
         parts = path.split("/")
         if (
-            len(os.fsencode(path)) > _PATH_BYTES
+            not path.isprintable()  # first: what has no bytes is not printable either
+            or len(os.fsencode(path)) > _PATH_BYTES
             or len(parts) > _DEPTH
-            or not path.isprintable()
             or any(
                 part in ("", ".", "..") or len(os.fsencode(part)) > _NAME_BYTES for part in parts
             )

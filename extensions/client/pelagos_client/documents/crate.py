@@ -8,7 +8,6 @@ text, byte for byte.
 from __future__ import annotations
 
 import hashlib
-import json
 import mimetypes
 import re
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from urllib.parse import quote
 from pelagos_client.access import AccessError
 from pelagos_client.documents.citing import Cited, plain
 from pelagos_client.documents.model import Citation, DeliveredFile, OrderFacts
-from pelagos_client.documents.texts import checksum, licence_name, moment
+from pelagos_client.documents.texts import checksum, json_text, licence_name, moment
 
 NAME = "ro-crate-metadata.json"
 _VERSION = "1.1"
@@ -45,7 +44,7 @@ def crate_text(facts: OrderFacts, found: list[Cited], documents: Mapping[str, st
     crate.metadata.extra_terms.update(_TERMS)
     _Writer(crate, facts, found).write(documents)
     content = crate.metadata.generate()
-    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return json_text(content, indent=1, sort=True) + "\n"
 
 
 class _Writer:
@@ -193,7 +192,7 @@ class _Writer:
             "#query",
             "PropertyValue",
             name="query",
-            value=json.dumps(asked, sort_keys=True, ensure_ascii=False),
+            value=json_text(asked, sort=True),
         )
         return self._entity(
             f"#order-{facts.number}",
@@ -235,7 +234,7 @@ def _anchor(text: str) -> str:
     """A name as a fragment; different texts are different fragments."""
     if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
         return text
-    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:10]
     return f"{quote(plain(text, 40).replace(' ', '-'), safe='')}-{digest}"
 
 

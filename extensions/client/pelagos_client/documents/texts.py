@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -47,7 +48,21 @@ def query(facts: OrderFacts) -> str:
         },
         "files": [_file(file) for file in facts.files],
     }
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(document, indent=1) + "\n"
+
+
+def json_text(value: Any, *, indent: int | None = None, sort: bool = False) -> str:
+    """Valid JSON in valid UTF-8, whatever a query holds: NaN becomes null."""
+    text = json.dumps(_finite(value), indent=indent, sort_keys=sort, ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode()  # halves of a pair, which JSON can hold
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _file(file: DeliveredFile) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import queue as queues
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,6 +67,16 @@ class Documents(dict[Any, Any]):
             texts = {row.digest: row.document for row in rows}
         for key, digest in pairs:
             yield key, json.loads(texts[digest])
+
+
+@dataclass
+class _Contents:
+    """An order's files: what is there, in its order, and those that are not."""
+
+    files: list[DeliveredFile] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+    lost: list[int] = field(default_factory=list)
+    fetched: float = 0.0
 
 
 class Finisher:
@@ -139,22 +150,17 @@ class Finisher:
 
     def _step(self, order: Live) -> float:
         """Go on with an order; after how many seconds again, 0 if it is done. Raises AwayError."""
-        row, rows = self._read(order)
+        row, contents = self._read(order)
         if row is None:
             return 0
-        lost = [
-            one.id
-            for one in rows
-            if one.state != FileState.PRESENT.value
-            or not self._pool.is_there(one.place, one.size, one.fetched)
-        ]
-        if lost:
+        if contents.lost:
             with transaction(self._database) as connection:
-                queue.take(connection, order.number, lost, time.time())
+                queue.take(connection, order.number, contents.lost, time.time())
                 queue.settle(connection, order.number)
             self.back(order)
             return 0
-        parcel = self._parcel(order, row, rows)
+        parcel = self._parcel(order, row, contents)
+        del contents  # of a large order a good part of our memory
         while not self._stop.is_set():
             outcome = self._deliver.deliver(parcel)
             if outcome.state is DeliveryState.DONE:
@@ -168,74 +174,77 @@ class Finisher:
             self._stop.wait(self._pace.copying)
         return 0
 
-    def _read(self, order: Live) -> tuple[Row[Any] | None, list[Row[Any]]]:
-        columns = [one for one in files.c if one.name not in ("plan", "job")]
+    def _read(self, order: Live) -> tuple[Row[Any] | None, _Contents]:
+        columns = [one for one in files.c if one.name not in ("identity", "job", "error")]
+        found = _Contents()
         with reading(self._database) as connection:
             row = connection.execute(select(orders).where(*_still(order))).first()
             if row is None:
-                return None, []
-            rows = queue.files_of(
-                connection,
-                order.number,
-                *columns,
-                files.c.plan,
-                order_files.c.path,
-                order_files.c.position,
-                order_files.c.checksum.label("before"),
+                return None, found
+            rows = connection.execution_options(yield_per=CHUNK).execute(
+                select(*columns, order_files.c.path, order_files.c.checksum.label("before"))
+                .join(order_files, order_files.c.file == files.c.id)
+                .where(order_files.c.order == order.number)
+                .order_by(order_files.c.position)
             )
-        return row, list(rows)
+            for one in rows:
+                there = one.state == FileState.PRESENT.value and self._pool.is_there(
+                    one.place, one.size, one.fetched
+                )
+                if not there:
+                    found.lost.append(one.id)
+                    continue
+                found.files.append(_delivered(one))
+                found.places.append(one.place)
+                found.fetched = max(found.fetched, one.fetched or 0)
+        return row, found
 
-    def _parcel(self, order: Live, row: Row[Any], rows: list[Row[Any]]) -> Parcel:
+    def _parcel(self, order: Live, row: Row[Any], contents: _Contents) -> Parcel:
         with reading(self._database) as connection:
             items = connection.execute(
                 select(order_items).where(order_items.c.order == order.number)
             ).all()
         own = {(one.collection, one.item): one.item_record for one in items}
         above = {one.collection: one.collection_record for one in items if one.collection_record}
-        documents = Documents(self._database, own), Documents(self._database, above)
-        self._describe(rows, own, above)
+        self._describe(contents, own, above)
+        # the same parcel again has to be the same: not the moment of this attempt
+        ready = max(contents.fetched, row.created)
         facts = OrderFacts(
             number=order.number,
             owner=order.owner,
             title=row.title,
             created=datetime.fromtimestamp(row.created, UTC),
-            # the same parcel again has to be the same: not the moment of this attempt
-            ready=datetime.fromtimestamp(max(one.fetched or row.created for one in rows), UTC),
+            ready=datetime.fromtimestamp(ready, UTC),
             criteria=Criteria.from_json(json.loads(row.criteria)),
             query=json.loads(row.query),
-            files=tuple(_delivered(one) for one in rows),
-            items=documents[0],
-            collections=documents[1],
+            files=tuple(contents.files),
+            items=Documents(self._database, own),
+            collections=Documents(self._database, above),
             site=self._site,
-            notes=tuple(
-                note for note in json.loads(row.notes) if not note.startswith(queue.NO_ROOM)
-            ),
+            notes=tuple(note for note in json.loads(row.notes) if note != queue.NO_ROOM),
         )
-        return Parcel(
-            order.number,
-            order.owner,
-            order.target,
-            write(facts),
-            {one.path: one.place for one in rows},
-            sum(one.size or 0 for one in rows),
-        )
+        links = {
+            one.path: place for one, place in zip(contents.files, contents.places, strict=True)
+        }
+        size = sum(one.size for one in contents.files)
+        return Parcel(order.number, order.owner, order.target, write(facts), links, size)
 
-    def _describe(self, rows: list[Row[Any]], own: dict[Any, str], above: dict[str, str]) -> None:
+    def _describe(self, contents: _Contents, own: dict[Any, str], above: dict[str, str]) -> None:
         """The items' and collections' documents into the pool, beside the files."""
-        items: dict[Any, Row[Any]] = {}
-        collections: dict[Any, Row[Any]] = {}
-        for row in rows:
-            items.setdefault((row.collection, row.item), row)
-            collections.setdefault(row.collection, row)
-        for kept, digests, name in ((items, own, ITEM), (collections, above, COLLECTION)):
+        items: dict[Any, str] = {}
+        collections: dict[Any, str] = {}
+        for one, place in zip(contents.files, contents.places, strict=True):
+            items.setdefault((one.collection, one.item), place)
+            collections.setdefault(one.collection, place)
+        for places, digests, name in ((items, own, ITEM), (collections, above, COLLECTION)):
             missing = {
                 key: digests[key]
-                for key, row in kept.items()
-                if key in digests and not self._pool.is_described(row.place, name)
+                for key, place in places.items()
+                if key in digests and not self._pool.is_described(place, name)
             }
             for key, document in Documents(self._database, missing).items():
                 try:
-                    self._pool.describe(kept[key].place, name, document)
+                    self._pool.describe(places[key], name, document)
                 except OSError as error:
                     logger.warning("%s of %s is not written: %s", name, key, error.strerror)
 
@@ -311,7 +320,7 @@ def _still(order: Live) -> tuple[Any, ...]:
     )
 
 
-def _delivered(row: Row[Any]) -> DeliveredFile:
+def _delivered(row: Any) -> DeliveredFile:
     plan = json.loads(row.plan)
     changed = bool(row.before) and row.before != row.checksum
     return DeliveredFile(

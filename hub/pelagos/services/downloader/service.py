@@ -7,6 +7,7 @@ It makes its folders as root, and reads the sources' tokens, then gives root up 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import logging
 import os
@@ -34,13 +35,13 @@ from pelagos.services.downloader.sources import Sources, read_tokens
 from pelagos.services.downloader.upkeep import Upkeep
 from pelagos.services.downloader.worker import Downloader
 from pelagos.services.own_folder import prepare_folder
-from pelagos.services.serving import prepare_process
 
 logger = logging.getLogger(__name__)
 
 LOCK = "downloader.lock"
 _TROUBLE = 1.0
 _OTHER = 2.0
+_ARENAS = -8  # M_ARENA_MAX of glibc's malloc.h
 
 
 def prepare_pool(deployment: Deployment) -> Path:
@@ -208,9 +209,20 @@ def deliveries(deployment: Deployment) -> Deliver:
     return Deliveries(deployment)
 
 
+def prepare() -> None:
+    """What the process does first. Not `serving.prepare_process`: a web framework is large."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for name in ("httpx", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    os.umask(0o077)
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        # dozens of threads, each with memory that it had once and gives to nobody
+        ctypes.CDLL(None).mallopt(_ARENAS, 2)
+
+
 def main() -> None:
     """Work for the VRE whose state folder stands in PELAGOS_STATE, until SIGTERM."""
-    prepare_process()
+    prepare()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         # not set here: a signal may come in the middle of the event's own lock
