@@ -28,13 +28,23 @@ from pelagos_client.access import (
     FilePlan,
     Protocol,
     Waiting,
+    explained,
     obtain,
     plan,
     wanted,
 )
-from pelagos_client.access.formats import length_of
+from pelagos_client.access.formats import inspector, length_of
 from pelagos_client.access.shapes import polygons, within
-from pelagos_client.download import DownloadError, Engine, Existing, Fetched, State
+from pelagos_client.download import (
+    Content,
+    DownloadError,
+    Engine,
+    Existing,
+    Fetched,
+    Proof,
+    State,
+)
+from pelagos_client.download.errors import ProtocolError
 from shared_data import shared_data
 
 PROFILE = "argo/gdac/R13857_002.nc"
@@ -166,6 +176,43 @@ def test_a_cut_netcdf_file_says_so_itself(cut: int) -> None:
         needed = length_of(lambda at, count, data=half: data[at : at + count], len(half))
         assert needed is not None
         assert needed > len(half) or cut <= 3
+
+
+@pytest.mark.parametrize(("proof", "good"), [(Proof.NONE, False), (Proof.LENGTH, True)])
+def test_what_is_made_for_us_and_nothing_ends_is_no_file(proof: Proof, good: bool) -> None:
+    inspect = inspector("text/csv", proven=True)
+    assert inspect is not None
+    assert inspector("text/csv", proven=False) is None
+    content = Content(3, lambda at, count: b"a,b"[at : at + count], proof)
+    if good:
+        inspect(content)
+    else:
+        with pytest.raises(ProtocolError, match="where the answer ends"):
+            inspect(content)
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "message"),
+    [
+        (404, "Your query produced no matching results. (nRows = 0)", "has nothing of it"),
+        (413, "", "more than the server gives at once"),
+        (500, "Your query produced too much data.  Try to request less data.", "more than"),
+        (400, "Query error: java.lang.Secret at /opt/tomcat", "does not cut it so"),
+        (404, "Currently unknown datasetID", "does not cut it so"),
+    ],
+)
+def test_what_a_server_says_of_a_cut_is_told_without_its_words(
+    status: int, told: str, message: str
+) -> None:
+    error = DownloadError("x")
+    error.status, error.told = status, told
+    cut = FilePlan("subset", "a.nc", "https://x.example.org/a.nc?t", is_subset=True,
+                   request={"protocol": "erddap"})  # fmt: skip
+    found = explained(cut, error)
+    assert isinstance(found, AccessError)
+    assert re.search(message, str(found))
+    assert "tomcat" not in str(found)
+    assert explained(FilePlan("a", "a.nc", "https://x.example.org/a.nc"), error) is error
 
 
 # --- terms -----------------------------------------------------------------------------------

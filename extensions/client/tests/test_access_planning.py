@@ -16,6 +16,8 @@ from pelagos.catalogue.connectors import connector_for
 from pelagos.catalogue.fetch import Fetcher
 from pelagos.catalogue.records import CollectionRecord, GranuleRecord
 from pelagos.catalogue.stac import granule_document
+from pelagos.deployment import ROOT
+from pelagos_client import access
 from pelagos_client.access import AccessError, Criteria, Protocol, plan, terms_of
 from pelagos_client.access.names import LONGEST, file_name, unique
 
@@ -30,6 +32,11 @@ def item(**assets: dict[str, Any]) -> dict[str, Any]:
 
 def data(href: str, **fields: Any) -> dict[str, Any]:
     return {"href": href, "roles": ["data"], **fields}
+
+
+def test_the_page_of_orders_names_everything() -> None:
+    page = (ROOT / "docs" / "reference" / "orders-and-files.md").read_text()
+    assert [name for name in access.__all__ if name not in page] == []
 
 
 def test_data_are_ordered_and_nothing_else() -> None:

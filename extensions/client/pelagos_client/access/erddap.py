@@ -315,4 +315,7 @@ def _moment(moment: datetime) -> str:
 
 
 def _moment_of(seconds: float) -> str:
-    return _text(seconds)
+    try:
+        return _moment(datetime.fromtimestamp(round(seconds, 3), UTC))
+    except (ValueError, OverflowError, OSError):  # a year that no calendar here has
+        return _text(seconds)

@@ -1,9 +1,9 @@
 """Gets each file of an order, however its source gives it.
 
 Who calls this has made sure that `plan.accept` was accepted. An order's job is made once and given
-back in `Waiting`: keep it before asking again. If the program is killed after the source has made
-the job and before it was kept, the next call makes another one; the first one's result stays at the
-source, unused, until that removes it.
+back in `Waiting`: keep it before asking again. If the program is killed (or the connection lost)
+after the source has made the job and before it was kept, the next call makes another one; the first
+one's result stays at the source, unused, until that removes it.
 """
 
 from __future__ import annotations
