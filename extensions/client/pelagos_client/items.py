@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SEARCH = "pelagos:search"
 _FILE_BYTES = 512 * 2**20
-_ASKED = "_pelagos_criteria"  # on an item: the search that it comes from
+_ASKED = "_pelagos_items"  # on an item: the Items that it comes from
 Document = dict[str, Any]
 
 
@@ -110,7 +110,7 @@ class Items(_Found, Sequence["pystac.Item"]):
             item = module("pystac", "search").Item.from_dict(
                 self.documents[position], root=self._root
             )
-            setattr(item, _ASKED, self.criteria)
+            setattr(item, _ASKED, self)
             self._made[position] = item
         made: pystac.Item = self._made[position]
         return made
@@ -222,9 +222,18 @@ def items_of(given: Any) -> Items:
             documents.append(one)
         else:
             raise QuestionError(f"{one!r} is no item.", "Give what search() found.")
-    asked = [getattr(one, _ASKED, None) for one in many]
-    same = asked and asked[0] is not None and all(one == asked[0] for one in asked)
-    return Items(documents, asked[0] if same else None)
+    origins = [getattr(one, _ASKED, None) for one in many]
+    first = origins[0] if origins else None
+    if not isinstance(first, Items) or not all(isinstance(one, Items) for one in origins):
+        return Items(documents)
+    same = all(one.catalogue == first.catalogue for one in origins)
+    alike = all(one.criteria == first.criteria for one in origins)
+    return Items(
+        documents,
+        first.criteria if alike else None,
+        first.query if alike and same else None,
+        catalogue=first.catalogue if same else "",
+    )
 
 
 def _is_item(given: Any) -> bool:

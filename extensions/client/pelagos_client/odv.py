@@ -25,6 +25,7 @@ _ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
 _ISO_TIME = re.compile(r"yyyy-mm-ddthh:mm(:ss(\.s+)?)?", re.IGNORECASE)
 _STATION = ("cruise", "station", "type", "longitude", "latitude")
 _ABOUT = (*_STATION, "local_cdi_id", "edmo_code", "mon/day/yr", "hh:mm", "bot. depth")
+_TEXTS = {"cruise", "station", "type", "local_cdi_id", "edmo_code", "mon/day/yr", "hh:mm"}
 _QUALITY = re.compile(r"(qv|qf)(:|\s|$)", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _COMMA = re.compile(r"[+-]?\d+,\d+")
@@ -61,7 +62,9 @@ def read_odv(path: Path) -> Any:
     table: dict[str, list[str]] = {
         name: [row[position] for row in rows] for position, name in enumerate(head.names)
     }
-    frame = pandas.DataFrame({name: _column(pandas, cells) for name, cells in table.items()})
+    frame = pandas.DataFrame(
+        {name: _column(pandas, cells, name.lower() in _TEXTS) for name, cells in table.items()}
+    )
     for name, flags in head.missing.items():
         frame[name] = frame[name].mask(pandas.Series(table[flags]) == _MISSING_FLAG)
     for flags in head.quality.values():
@@ -186,8 +189,10 @@ def _row(path: Path, number: int, line: str, head: _Head, station: dict[int, str
     return cells
 
 
-def _column(pandas: Any, cells: list[str]) -> Any:
-    """Numbers if all are: with a comma as decimal sign too, if all are so."""
+def _column(pandas: Any, cells: list[str], is_text: bool) -> Any:
+    """Numbers if all are, also with a comma as decimal sign; names of stations stay texts."""
+    if is_text:
+        return pandas.Series([cell or None for cell in cells], dtype="str")
     there = [cell for cell in cells if cell.lower() not in _MISSING]
     decimal = bool(there) and any(_COMMA.fullmatch(cell) for cell in there)
     if decimal:

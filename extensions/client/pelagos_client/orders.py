@@ -17,13 +17,16 @@ from pelagos_client.errors import (
     OrderError,
     OrderFailedError,
     OrderTimeoutError,
+    PelagosError,
     ServiceAwayError,
+    ServiceRefusedError,
 )
 from pelagos_client.progress import Progress, readable
 from pelagos_client.tables import clean, escaped, html_table, text_table
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds between two looks
 _SHOWN = 10  # files in a message
+_TOO_OFTEN = 429
 
 
 class OrderState(StrEnum):
@@ -369,7 +372,9 @@ class Order(ABC):
                     return status
                 line.say(f"{self._name}: {clean(status)}")
                 text = str(status)
-            except ServiceAwayError as error:
+            except (ServiceAwayError, ServiceRefusedError) as error:
+                if isinstance(error, ServiceRefusedError) and error.status != _TOO_OFTEN:
+                    raise
                 text = f"{error} Trying again."
                 line.say(f"{self._name}: {clean(text)}")
             pause = _FIRST_PAUSE if text != before else min(pause * 1.5, _LONGEST_PAUSE)
@@ -424,14 +429,14 @@ class Order(ABC):
     def __repr__(self) -> str:
         try:
             lines = [f"{name}: {text}" for name, text in self._lines()]
-        except (OrderError, ServiceAwayError) as error:
+        except PelagosError as error:  # a look at it must not end in a traceback
             lines = [str(error)]
         return "\n  ".join([self._name, *lines])
 
     def _repr_html_(self) -> str:
         try:
             return _pairs(self._name, self._lines())
-        except (OrderError, ServiceAwayError) as error:
+        except PelagosError as error:
             return _pairs(self._name, [("error", str(error))])
 
 

@@ -1,4 +1,4 @@
-"""Orders in the data pool: the real service and the real downloader, real profiles from loopback."""
+"""Orders in the data pool: the real service and downloader, real profiles from loopback."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pelagos_client
 import pytest
+from catalogue_service import SCOPE as CATALOGUE_SCOPE
 from catalogue_service import HubStandIn
-from datapool_service import Service
+from catalogue_service import Service as Catalogue
 from datapool_service import Service as Pool
 from download_source import Source, say
 from downloader_kit import Kit, kit
@@ -31,6 +33,7 @@ from pelagos_client.errors import (
     ServiceRefusedError,
 )
 from pelagos_client.items import Items
+from pelagos_client.web import Service
 from support import until
 
 FLOATS = "src.floats"
@@ -61,7 +64,7 @@ class Vre:
     """What a person's server sees."""
 
     kit: Kit
-    service: Service
+    service: Pool
     source: Source
     dataspace: Path
 
@@ -89,7 +92,7 @@ def vre(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         yield Vre(pool, service, source, dataspace)
 
 
-def serving(pool: Kit, hub: HubStandIn, index: Path) -> Service:
+def serving(pool: Kit, hub: HubStandIn, index: Path) -> Pool:
     return Pool(pool.state.datapool, hub, url_of(pool.state.datapool), pool.settings, index=index)
 
 
@@ -112,6 +115,34 @@ def test_ordered_files_come_into_the_pool_and_are_opened_there(vre: Vre) -> None
     again = pelagos_client.order(vre.items()).wait(30, progress=False)
     assert again.status.cached == 3
     assert len(vre.source.requests) == 3
+
+
+def test_from_a_search_to_a_citation(
+    vre: Vre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = vre.service.person("eve")
+    vre.service.hub.people[token]["scopes"].append(CATALOGUE_SCOPE)
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", token)
+    with Catalogue(tmp_path / "index.sqlite", vre.service.hub, vre.kit.settings) as catalogue:
+        monkeypatch.setenv("PELAGOS_CATALOGUE_API", f"{catalogue.url}/")
+        items = pelagos_client.search(collections=FLOATS)
+        assert len(items) == 3
+        order = pelagos_client.order(items[:2], title="two").wait(60, progress=False)
+        data: Any = pelagos_client.open(order, combine=True)
+        parts: list[Any] = [pelagos_client.open(argo(f"{name}.nc")) for name in items[:2].ids]
+        assert data.sizes["N_PROF"] == sum(part.sizes["N_PROF"] for part in parts)
+        vre.source.requests.clear()
+        # an item of the search is found in the pool, without a download
+        assert "TEMP" in pelagos_client.open(items[0])  # type: ignore[operator]
+        assert vre.source.requests == []
+        assert order.cite()[0].doi == "10.17882/42182"
+        # the pool can't do this one's folder: it is fetched from the source, by this program
+        mine = pelagos_client.order(
+            items[0], to=tmp_path / "mine", private_hosts=[f"127.0.0.1:{vre.source.port}"]
+        )
+        mine.wait(60, progress=False)
+        assert mine.cite()[0].doi == "10.17882/42182"
+        assert len(vre.source.requests) == 1
 
 
 def test_orders_are_listed_and_found_by_number(vre: Vre) -> None:
@@ -141,22 +172,27 @@ def test_an_items_file_is_found_in_the_pool(vre: Vre) -> None:
     assert vre.source.requests == []
 
 
-def test_a_change_is_told_at_once(vre: Vre, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By events: as the only look is the first one, polling would not see it."""
+def test_a_change_is_told_by_events(vre: Vre, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sleep(seconds: float) -> None:
+        pytest.fail("it polls")
+
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=sleep)
     gate = threading.Event()
     vre.source.always[f"/dac/{NAMES[0]}"] = held(gate)
     order = pelagos_client.order(vre.items())
-    seen: list[float] = []
-    real = hub_orders.HubOrder.status.fget
+    monkeypatch.setattr(hub_orders, "time", clock)
+    threading.Timer(1, gate.set).start()
+    assert order.wait(60, progress=False).state == "ready"
 
-    def status(self: Any) -> Any:
-        seen.append(time.monotonic())
-        return real(self)  # type: ignore[misc]
 
-    monkeypatch.setattr(hub_orders.HubOrder, "status", property(status))
-    threading.Timer(2, gate.set).start()
-    order.wait(60, progress=False)
-    assert len(seen) < 12
+def test_without_events_it_is_polled(vre: Vre, monkeypatch: pytest.MonkeyPatch) -> None:
+    def events(*_: Any) -> Any:
+        raise ServiceRefusedError(404, "There is no such page.")
+        yield
+
+    monkeypatch.setattr(Service, "events", events)
+    order = pelagos_client.order(vre.items())
+    assert order.wait(60, progress=False).state == "ready"
 
 
 def test_waiting_has_an_end_and_the_order_goes_on(vre: Vre) -> None:

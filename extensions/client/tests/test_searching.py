@@ -13,7 +13,7 @@ import pytest
 from catalogue_service import FLOAT_COUNT, FLOATS, STATIONS, HubStandIn, Service, build, settings
 from pelagos_client.asking import box_of, time_of
 from pelagos_client.errors import NotConfiguredError, QuestionError, SearchError
-from pelagos_client.items import Items
+from pelagos_client.items import Items, items_of
 
 MINE = "mine"
 
@@ -92,6 +92,18 @@ def test_what_was_asked_is_remembered_by_items_and_slices(vre: Service, tmp_path
         assert items.query["collections"] == [FLOATS]
         assert items.ids == found.ids[:2]
     assert vre.hub.people.keys().isdisjoint([(tmp_path / "found.json").read_text()])
+
+
+def test_an_item_by_itself_knows_its_search(vre: Service) -> None:
+    here = pelagos_client.search(collections=FLOATS, bbox=(20, 20, 21, 21), limit=3)
+    there = pelagos_client.search(collections=FLOATS, bbox=(21, 20, 22, 21), limit=3)
+    for some in (here[0], [here[0], here[2]]):
+        found = items_of(some)
+        assert (found.criteria, found.catalogue) == (here.criteria, f"{vre.url}/")
+    mixed = items_of([here[0], there[0]])
+    assert mixed.criteria.bbox is None
+    assert mixed.catalogue == here.catalogue
+    assert items_of(here.documents[0]).catalogue == ""
 
 
 def test_titles_and_names_are_never_markup(vre: Service) -> None:
