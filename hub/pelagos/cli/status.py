@@ -44,6 +44,8 @@ def status(state: StateOption = None, json: JsonOption = False) -> None:
             _print_storage(found.storage)
         if found.catalogue:
             out.print(found.catalogue.line)
+        if found.datapool:
+            out.print(found.datapool.line)
         if found.orphans:
             out.print(f"{len(found.orphans)} servers unknown to the hub were stopped: see doctor")
     if not found.hub:

@@ -20,7 +20,7 @@ from pelagos.backends.process import home_of
 from pelagos.deployment import Deployment
 from pelagos.errors import NotRunningError, PelagosError
 from pelagos.node.network import policy_of
-from pelagos.ops import check_catalogue, check_storage, engine
+from pelagos.ops import check_catalogue, check_datapool, check_storage, engine
 from pelagos.ops.checking import CheckResult, Failed, Run, StepResult
 from pelagos.ops.hubapi import HubApi
 from pelagos.settings import BackendKind
@@ -286,6 +286,7 @@ STEPS: list[Callable[[Run], str]] = [
     check_storage.dataspace,
     check_storage.expiry,
     check_catalogue.catalogue,
+    check_datapool.data_pool,
 ]
 # These run whatever happened before.
 CLEANUP: list[Callable[[Run], str]] = [check_storage.empty_workspace, stop, no_trace]

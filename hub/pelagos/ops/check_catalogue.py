@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
@@ -11,11 +10,10 @@ import httpx
 from pelagos.catalogue.harvest import RUNS_FILE
 from pelagos.catalogue.harvest.overview import Health, SourceStatus, read_overview
 from pelagos.deployment import CATALOGUE_PATH
-from pelagos.ops.checking import Failed, Run
+from pelagos.ops.checking import Failed, Run, client_of
 from pelagos.settings.sources import Source, SourceKind
 
 _HARVEST_SECONDS = 120.0
-_TIMEOUT = 30.0
 
 
 def catalogue(run: Run) -> str:
@@ -27,7 +25,7 @@ def catalogue(run: Run) -> str:
     status = _harvested(run, source)
     if not status.granules:
         return f"{status.title}: {status.collections} collections, no granules to search"
-    with _client(run) as client:
+    with client_of(run, CATALOGUE_PATH) as client:
         found = _collection(client, source.name)
         items = _json(client, "/search", {"collections": found["id"], "limit": "1"})
     features = items.get("features") or []
@@ -61,24 +59,6 @@ def _harvested(run: Run, source: Source) -> SourceStatus:
                 f"Does the harvester run? Its log: {run.deployment.state.logs}/harvester.log",
             )
         time.sleep(1)
-
-
-def _client(run: Run) -> httpx.Client:
-    """A client of the API as the temporary person's programs are."""
-    if not run.token:
-        run.token = asyncio.run(_token(run)).strip()
-    return httpx.Client(
-        base_url=f"{run.deployment.facts.url.rstrip('/')}{CATALOGUE_PATH}",
-        headers={"Authorization": f"token {run.token}"},
-        timeout=_TIMEOUT,
-        trust_env=False,
-    )
-
-
-async def _token(run: Run) -> str:
-    async with run.kernel() as kernel:
-        source = "import os; print(os.environ['JUPYTERHUB_API_TOKEN'])"
-        return str((await kernel.run(source)).text)
 
 
 def _collection(client: httpx.Client, source: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import http.client
 import json
@@ -20,7 +19,7 @@ from pelagos.deployment import DAV_PATH
 from pelagos.layout import Area, AreaKind
 from pelagos.node.sweep import MARKED
 from pelagos.ops import supervise
-from pelagos.ops.checking import Failed, Run
+from pelagos.ops.checking import Failed, Run, inside
 from pelagos.settings import BackendKind, WorkspaceKind
 from pelagos.sockets import unix_client
 from pelagos.units import format_bytes
@@ -33,16 +32,6 @@ _TIMEOUT = 30.0
 _FILE = "pelagos-check.bin"
 
 
-def _inside(run: Run, source: str) -> str:
-    """What a cell prints on the temporary person's server."""
-
-    async def execute() -> str:
-        async with run.kernel() as kernel:
-            return (await kernel.run(source)).text
-
-    return asyncio.run(execute()).strip()
-
-
 def _embedded(run: Run) -> bool:
     return run.deployment.settings.storage.workspace.kind is WorkspaceKind.EMBEDDED
 
@@ -53,7 +42,7 @@ def _outside(run: Run) -> httpx.Client:
     The password is their server's own token: nobody had to be given the right to make one.
     """
     if not run.token:
-        run.token = _inside(run, "import os; print(os.environ['JUPYTERHUB_API_TOKEN'])")
+        run.token = inside(run, "import os; print(os.environ['JUPYTERHUB_API_TOKEN'])")
     origin = run.deployment.facts.url.rstrip("/")
     return httpx.Client(
         base_url=f"{origin}{DAV_PATH}/{quote(run.user, safe='')}/",
@@ -79,7 +68,7 @@ def workspace(run: Run) -> str:
     """What is written to the workspace is read back over WebDAV from outside, and the reverse."""
     if not _embedded(run):
         return _external(run)
-    expected = _inside(run, _WRITE.replace("{name}", _FILE)).splitlines()[-1]
+    expected = inside(run, _WRITE.replace("{name}", _FILE)).splitlines()[-1]
     back = f"from-outside-{secrets.token_hex(4)}.txt"
     began = time.monotonic()
     with _outside(run) as client:
@@ -105,7 +94,7 @@ def workspace(run: Run) -> str:
         "while not path.exists() and time.monotonic() < deadline: time.sleep(0.5)\n"
         "print(path.read_text())"
     )
-    if _inside(run, look) != back:
+    if inside(run, look) != back:
         raise Failed("A file put over WebDAV does not appear in the workspace.")
     return f"1 MiB arrived after {seconds:.1f} s with the right hash, and one came back"
 
@@ -113,7 +102,7 @@ def workspace(run: Run) -> str:
 def _external(run: Run) -> str:
     """With a WebDAV server elsewhere the temporary person has no account there."""
     source = "import os; print(sorted(os.listdir(os.environ['PELAGOS_WORKSPACE'])))"
-    if "README.txt" not in _inside(run, source):
+    if "README.txt" not in inside(run, source):
         raise Failed("Without an account, the workspace does not say why it is empty.")
     return "a WebDAV server elsewhere: without an account the folder says why it is empty"
 
@@ -184,7 +173,7 @@ def dataspace(run: Run) -> str:
     # an image holds a little more than its quota: its file system needs some
     size = settings.quota + settings.quota // 10 + 2**28 if enforced else 0
     source = _SPACE.replace("{size}", str(size)).replace("{mark}", str(MARKED))
-    full, pool, names = json.loads(_inside(run, source))
+    full, pool, names = json.loads(inside(run, source))
     missing = {"me", "pool", run.virtual_lab.name} - set(names)
     if missing:
         raise Failed(f"The dataspace lacks {', '.join(sorted(missing))}.")
@@ -219,7 +208,7 @@ def expiry(run: Run) -> str:
     while True:
         if not supervise.send_signal(run.deployment.state, "sweeper", "USR1"):
             raise Failed("The sweeper does not run.")
-        names = _inside(run, look)
+        names = inside(run, look)
         if "expired.txt" not in names:
             break
         if time.monotonic() - began > _SWEEP_SECONDS:

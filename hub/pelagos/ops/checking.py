@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import httpx
 
 from pelagos.backends.base import ServerSpec
 from pelagos.deployment import Deployment
@@ -12,6 +15,8 @@ from pelagos.hubconfig.roles import OPERATOR
 from pelagos.ops.hubapi import HubApi
 from pelagos.ops.kernel import Kernel
 from pelagos.settings import VirtualLab
+
+_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -64,3 +69,25 @@ class Run:
 
 class Failed(PelagosError):
     """A step found something wrong."""
+
+
+def inside(run: Run, source: str) -> str:
+    """What a cell prints on the temporary person's server. Raises PelagosError."""
+
+    async def execute() -> str:
+        async with run.kernel() as kernel:
+            return (await kernel.run(source)).text
+
+    return asyncio.run(execute()).strip()
+
+
+def client_of(run: Run, path: str) -> httpx.Client:
+    """A client of a service at `path`, with the token that the person's own programs have."""
+    if not run.token:
+        run.token = inside(run, "import os; print(os.environ['JUPYTERHUB_API_TOKEN'])")
+    return httpx.Client(
+        base_url=f"{run.deployment.facts.url.rstrip('/')}{path}",
+        headers={"Authorization": f"token {run.token}"},
+        timeout=_TIMEOUT,
+        trust_env=False,
+    )

@@ -24,6 +24,7 @@ from pelagos.images import ImageGraph, load_graph
 from pelagos.ops import build, engine, packages, supervise
 from pelagos.ops.findings import Finding, Level, Patient
 from pelagos.ops.look_catalogue import LOOKS as CATALOGUE_LOOKS
+from pelagos.ops.look_datapool import LOOKS as DATAPOOL_LOOKS
 from pelagos.ops.look_storage import LOOKS as STORAGE_LOOKS
 from pelagos.ops.ports import check_port
 from pelagos.ops.up import DEFAULT_BIND, DEFAULT_PORT, last_facts
@@ -320,6 +321,7 @@ LOOKS: list[Callable[[Patient], Iterator[Finding]]] = [
     look_at_isolation,
     *STORAGE_LOOKS,
     *CATALOGUE_LOOKS,
+    *DATAPOOL_LOOKS,
 ]
 
 

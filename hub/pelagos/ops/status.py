@@ -10,6 +10,7 @@ from pelagos.deployment import Deployment, State
 from pelagos.errors import PelagosError
 from pelagos.ops import supervise
 from pelagos.ops.catalogue import CatalogueStatus, catalogue_status
+from pelagos.ops.datapool import PoolStatus, datapool_status
 from pelagos.ops.hubapi import HubApi
 from pelagos.ops.storage import StorageStatus, storage_status
 from pelagos.services.reconciler import Report, read_reports
@@ -44,6 +45,7 @@ class Status:
     orphans: list[Report] = field(default_factory=list)
     storage: StorageStatus | None = None
     catalogue: CatalogueStatus | None = None
+    datapool: PoolStatus | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -73,6 +75,9 @@ def status(state: State) -> Status:
     catalogue = None
     with suppress(PelagosError):  # doctor says why
         catalogue = catalogue_status(deployment)
+    datapool = None
+    with suppress(PelagosError):  # likewise; or nothing was ever ordered
+        datapool = datapool_status(deployment)
     return Status(
         running=bool(processes),
         url=facts.url,
@@ -85,6 +90,7 @@ def status(state: State) -> Status:
         orphans=read_reports(deployment),
         storage=storage,
         catalogue=catalogue,
+        datapool=datapool,
     )
 
 
