@@ -115,6 +115,12 @@ def failed(task: queue.Task, error: str, done: int) -> Entry:
     return Entry(task.file, values, tally={("failures", task.source): 1})
 
 
+def empty(task: queue.Task) -> Entry:
+    """The source has nothing in this part of what was cut."""
+    values = {"state": FileState.EMPTY.value, "error": "", "done": 0, "tries": 0, "job": ""}
+    return Entry(task.file, values)
+
+
 def stopped(task: queue.Task, done: int) -> Entry:
     """Nobody wants it any more, or we stop: it is queued for those who still do."""
     values = {"state": FileState.QUEUED.value, "done": done, "not_before": 0}

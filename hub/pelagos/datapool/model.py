@@ -15,7 +15,7 @@ A file of the pool, which any number of orders may need:
 
     absent -> queued -> fetching -> present -> absent
                 ^          |  |
-                |          |  +-> failed
+                |          |  +-> failed, empty
                 +- waiting <-+              (the source prepares it; asked again at `not_before`)
 """
 
@@ -56,6 +56,7 @@ class FileState(StrEnum):
     WAITING = "waiting"
     FETCHING = "fetching"
     PRESENT = "present"
+    EMPTY = "empty"  # a part of a cut in which the source has nothing: no file, and no fault
     FAILED = "failed"
 
 

@@ -185,7 +185,8 @@ class Tally:
 def tally(connection: Connection, number: int) -> Tally:
     """Count the files of an order."""
     present = files.c.state == FileState.PRESENT.value
-    size = case((present, files.c.size), else_=files.c.declared)
+    nothing = files.c.state == FileState.EMPTY.value
+    size = case((present, files.c.size), (nothing, 0), else_=files.c.declared)
     found = connection.execute(
         select(
             files.c.state,
@@ -221,7 +222,7 @@ def settle(connection: Connection, number: int) -> OrderState | None:
     kept = [note for note in json.loads(row.notes) if note != NO_ROOM]
     values: dict[str, Any] = {
         "state": state.value,
-        "files_ready": counted.of(FileState.PRESENT),
+        "files_ready": counted.of(FileState.PRESENT, FileState.EMPTY),
         "files_failed": counted.of(FileState.FAILED),
         "files_waiting": counted.of(FileState.WAITING),
         "bytes_known": counted.known,
@@ -239,7 +240,8 @@ def settle(connection: Connection, number: int) -> OrderState | None:
 def _state(counted: Tally, before: OrderState) -> OrderState:
     idle = counted.of(FileState.QUEUED, FileState.ABSENT)
     if not idle and not counted.of(FileState.WAITING, FileState.FETCHING):
-        return OrderState.FAILED if counted.of(FileState.FAILED) else OrderState.VERIFYING
+        good = counted.of(FileState.PRESENT) and not counted.of(FileState.FAILED)
+        return OrderState.VERIFYING if good else OrderState.FAILED
     if not idle and not counted.of(FileState.FETCHING):
         return OrderState.WAITING
     begun = counted.of(FileState.FETCHING) or counted.done
@@ -250,6 +252,8 @@ def _state(counted: Tally, before: OrderState) -> OrderState:
 
 def _why(connection: Connection, number: int, counted: Tally) -> str:
     """A sentence that names the first files that failed."""
+    if not counted.of(FileState.FAILED):
+        return "The source has nothing in what was asked for. Order a larger box or a longer time."
     failed = connection.execute(
         select(order_files.c.path, files.c.error)
         .join(files, order_files.c.file == files.c.id)

@@ -77,6 +77,13 @@ def check_paths(paths: list[str]) -> None:
                 raise RefusedError(f"{path[:200]!r} lies below another file of the order.")
 
 
+def check(documents: dict[str, str], places: dict[str, str]) -> None:
+    """Raise RefusedError for paths or places that can't be."""
+    check_paths([*documents, *places])
+    for place in set(places.values()):
+        check_paths([place])
+
+
 class OrderFolder:
     """The folder of one order in the area at `place`.
 

@@ -19,7 +19,7 @@ from pelagos.datapool.model import Target
 from pelagos.deployment import Deployment
 from pelagos.errors import PelagosError, RefusedError, StorageError
 from pelagos.node.dataspaces import Dataspaces
-from pelagos.node.order_folder import Content, OrderFolder, check_paths
+from pelagos.node.order_folder import Content, OrderFolder, check
 from pelagos.node.parcel_copies import Copies, Copy
 from pelagos.node.workspaces import Workspaces
 
@@ -79,13 +79,6 @@ class Parcels:
     def _lock(self, user: str) -> threading.Lock:
         with self._guard:
             return self._locks[user]
-
-
-def check(documents: dict[str, str], places: dict[str, str]) -> None:
-    """Raise RefusedError for paths or places that can't be."""
-    check_paths([*documents, *places])
-    for place in set(places.values()):
-        check_paths([place])
 
 
 def routes(parcels: Parcels) -> APIRouter:

@@ -18,8 +18,7 @@ from pelagos.errors import AwayError, PelagosError, RefusedError, StorageError
 from pelagos.layout import Area, AreaKind
 from pelagos.node.areas import Owner, Place
 from pelagos.node.areas.directory import DirectoryBackend
-from pelagos.node.order_folder import Content, OrderFolder
-from pelagos.node.parcels import check
+from pelagos.node.order_folder import Content, OrderFolder, check
 from pelagos.settings import BackendKind, WorkspaceKind
 from pelagos.sockets import segment, unix_client
 
@@ -174,7 +173,12 @@ class _Folders:
     def _link(self, parcel: Parcel) -> str:
         place = self._place(parcel.owner)
         if not place.ready:
-            DirectoryBackend(self._owner).make(place, 0)
+            try:
+                DirectoryBackend(self._owner).make(place, 0)
+            except StorageError as error:  # what is above is root's, which makes it for a server
+                raise StorageError(
+                    "Your dataspace is not made yet.", "Start a server, then try the order again."
+                ) from error
         folder = self._folder(parcel.owner, parcel.number)
         links = {path: f"{self._pool}/{to}" for path, to in parcel.links.items()}
         folder.write(Content(parcel.documents, links))

@@ -10,7 +10,15 @@ import urllib.parse
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pelagos_client.access import FilePlan, Protocol, Waiting, is_plain, obtain, wanted
+from pelagos_client.access import (
+    EmptyError,
+    FilePlan,
+    Protocol,
+    Waiting,
+    is_plain,
+    obtain,
+    wanted,
+)
 from pelagos_client.download import (
     Download,
     DownloadError,
@@ -61,6 +69,7 @@ class Result:
     waiting: Waiting | None = None
     error: DownloadError | None = None
     done: int = 0
+    is_empty: bool = False  # the source has nothing in this part
 
     @property
     def passing(self) -> bool:
@@ -98,6 +107,10 @@ class Fetch:
             found = self._run()
         except DownloadError as error:
             return Result(error=error, done=self.done)
+        except EmptyError as error:
+            if self.plan.request.get("may_be_empty"):  # another part may have something
+                return Result(is_empty=True)
+            return Result(error=DownloadError(f"{error} {error.mend}".strip()))
         except (PelagosError, ClientError) as error:
             sentence = f"{error} {error.mend}".strip()
             return Result(error=DownloadError(sentence), done=self.done)

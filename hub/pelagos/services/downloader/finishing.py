@@ -16,6 +16,7 @@ from pelagos_client.access import Criteria
 from pelagos_client.documents import DeliveredFile, OrderFacts, write
 from sqlalchemy import Engine, Row, select, update
 
+from pelagos import __version__
 from pelagos.datapool import queue
 from pelagos.datapool.database import next_change, reading, transaction
 from pelagos.datapool.delivery import Deliver, DeliveryState, Outcome, Parcel
@@ -188,6 +189,8 @@ class Finisher:
                 .order_by(order_files.c.position)
             )
             for one in rows:
+                if one.state == FileState.EMPTY.value:
+                    continue
                 there = one.state == FileState.PRESENT.value and self._pool.is_there(
                     one.place, one.size, one.fetched
                 )
@@ -221,6 +224,9 @@ class Finisher:
             items=Documents(self._database, own),
             collections=Documents(self._database, above),
             site=self._site,
+            target=order.target.value,
+            expires=datetime.fromtimestamp(ready + self._keep, UTC),
+            version=__version__,
             notes=tuple(note for note in json.loads(row.notes) if note != queue.NO_ROOM),
         )
         links = {

@@ -327,6 +327,8 @@ class Downloader:
         now = time.time()
         if result.got:
             return ledger.present(task, result.got, now)
+        if result.is_empty:
+            return ledger.empty(task)
         if result.waiting:
             at = now + max(result.waiting.seconds, 0.1)
             return ledger.waiting(task, result.waiting.job, result.waiting.note, at)
