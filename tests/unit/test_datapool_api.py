@@ -405,6 +405,13 @@ def test_citations_are_of_the_documents_that_were_ordered(
         assert bob.get(f"/orders/{number}/citations").status_code == 404
 
 
+@pytest.mark.parametrize(
+    "query", [{"virtual_lab": "\x00"}, {"before": 0}, {"limit": 201}, {"state": "none"}]
+)
+def test_a_list_that_makes_no_sense_is_refused(ada: httpx.Client, query: dict[str, Any]) -> None:
+    assert ada.get("/orders", params=query).status_code == 400
+
+
 def test_two_thousand_items_are_resolved_in_well_under_a_second(
     tmp_path: Path, hub: HubStandIn
 ) -> None:

@@ -14,9 +14,11 @@ import httpx
 import pytest
 from catalogue_service import HubStandIn
 from datapool_service import Service, settings, wanted
-from pelagos.datapool.database import url_of
-from pelagos.deployment import DATAPOOL_PATH
+from pelagos.datapool.database import FILE, url_of
+from pelagos.deployment import DATAPOOL_PATH, Deployment
 from pelagos.services.datapool.generate import TARGET, description
+from pelagos.settings import DataPool
+from support import free_port, until
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,14 @@ def test_measurements(service: Service) -> None:
         assert f"pelagos_datapool_{name}" in found
 
 
-def test_a_fuzzer_gets_no_error_of_the_server(service: Service, tmp_path: Path) -> None:
+def test_a_fuzzer_gets_no_error_of_the_server(
+    hub: HubStandIn, tmp_path: Path, orders_url: str
+) -> None:
+    with Service(tmp_path, hub, orders_url, settings(live_orders=10_000)) as service:
+        fuzz(service, tmp_path)
+
+
+def fuzz(service: Service, tmp_path: Path) -> None:
     token = service.person("fuzzer")
     with service.client(token) as client:
         client.post("/orders", json=wanted(1)).raise_for_status()
@@ -105,3 +114,74 @@ def test_a_fuzzer_gets_no_error_of_the_server(service: Service, tmp_path: Path) 
     ]
     assert len(operations) == 9
     assert [one for one in operations if f'"{one}"' not in text] == []
+
+
+OPEN = {f"{DATAPOOL_PATH}/health", f"{DATAPOOL_PATH}/oauth_callback"}
+
+
+def test_no_route_answers_without_a_sign_in(service: Service) -> None:
+    seen = 0
+    with service.client() as nobody:
+        for included in service.app.routes:
+            # FastAPI keeps an included router as one entry that knows its routes
+            for route in included.effective_route_contexts():  # type: ignore[attr-defined]
+                if route.path in OPEN:
+                    continue
+                path = route.path.replace("{number}", "1").replace("{name}", "orders.js")
+                for method in route.methods:
+                    answer = nobody.request(method, f"{service.origin}{path}", json=wanted(1))
+                    assert answer.status_code in (302, 401, 403), f"{method} {path}"
+                    seen += 1
+    assert seen > 15
+
+
+def test_the_program_serves_the_vre_of_its_state_folder_and_ends_well(
+    deployment: Deployment,
+) -> None:
+    port = free_port()
+    facts = deployment.facts.model_copy(update={"datapool_port": port})
+    deployment.state.write(facts, deployment.settings)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "pelagos.services.datapool"],
+        stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PELAGOS_STATE": str(deployment.state.folder)},
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}{DATAPOOL_PATH}"
+
+    def is_up() -> bool:
+        assert child.poll() is None, child.stderr and child.stderr.read()
+        try:
+            return httpx.get(f"{address}/health", trust_env=False).is_success
+        except httpx.HTTPError:
+            return False
+
+    until(is_up, 60, "the service")
+    folder = deployment.state.datapool
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / FILE).stat().st_mode & 0o777 == 0o600
+    # no hub runs: nobody is let in, and it is said why
+    headers = {"Authorization": "token x"}
+    answer = httpx.get(f"{address}/api/orders", headers=headers, trust_env=False)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+    child.terminate()
+    assert child.wait(20) in (0, -15)
+    assert child.stderr
+    assert "Traceback" not in child.stderr.read()
+    child.stderr.close()
+
+
+def test_the_program_says_which_file_has_no_address(deployment: Deployment, tmp_path: Path) -> None:
+    file = tmp_path / "database"
+    file.write_text("postgresql://pelagos:S3CR3T@here:port/x")
+    settings = deployment.settings.model_copy(
+        update={"datapool": DataPool(database_file=str(file))}
+    )
+    deployment.state.write(deployment.facts, settings)
+    done = subprocess.run(
+        [sys.executable, "-m", "pelagos.services.datapool"],
+        capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PELAGOS_STATE": str(deployment.state.folder)},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert str(file) in done.stderr
+    assert "S3CR3T" not in done.stderr

@@ -79,7 +79,9 @@ def test_a_postgresql_that_ends_is_gone_for_a_while_and_nothing_is_lost(
                 ada.get(f"/orders/{number}"),
                 ada.post("/orders", json=wanted(2)),
                 ada.post(f"/orders/{number}/cancel"),
-                ada.get(f"{service.origin}/services/datapool/api/orders/1/files"),
+                ada.get(f"/orders/{number}/files"),
+                ada.get("/events"),
+                ada.get(f"/orders/{number}/events"),
             ]
             assert {answer.status_code for answer in answers} == {503}
             assert all(answer.headers["retry-after"] for answer in answers)

@@ -88,13 +88,17 @@ class Feed:
         for follower in list(self._followers):
             follower.end()
 
-    def check(self, viewer: Viewer) -> None:
-        """Raises HTTPException if too many follow."""
+    async def check(self, viewer: Viewer) -> None:
+        """Raises HTTPException if too many follow, AwayError if the database is away.
+
+        Once a stream has begun it can only end.
+        """
         mine = sum(one.viewer.name == viewer.name for one in self._followers)
         if mine >= _OF_ONE or len(self._followers) >= _OF_ALL:
             raise HTTPException(
                 429, "Too many follow orders: close some of the others.", {"Retry-After": "5"}
             )
+        await self._store.read(orders_shown.last_change)
 
     @contextlib.contextmanager
     def follower(self, viewer: Viewer, number: int | None) -> Iterator[Follower]:
@@ -115,7 +119,8 @@ class Feed:
         self, viewer: Viewer, number: int | None, last: int | None
     ) -> AsyncIterator[str]:
         """Events for somebody who may see them; `last` is the sequence that they know."""
-        with self.follower(viewer, number) as follower:
+        # who follows comes back when the database does
+        with contextlib.suppress(AwayError), self.follower(viewer, number) as follower:
             await self._begin()
             for row in await self._known(viewer, number, last):
                 follower.add(row)

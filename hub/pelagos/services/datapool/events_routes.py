@@ -38,20 +38,20 @@ def event_routes(guard: Guard, desk: Desk, feed: Feed, paces: Paces) -> APIRoute
     async def one(request: Request, number: Number, last: Last = "") -> StreamingResponse:
         """An order as it changes, at most twice a second, until it is over."""
         found(await desk.show(caller(request), number), number)
-        return following(feed, desk.viewer(caller(request)), number, last)
+        return await following(feed, desk.viewer(caller(request)), number, last)
 
     @router.get("/events", response_model=None)
     async def all_of_mine(request: Request, last: Last = "") -> StreamingResponse:
         """Your orders as they change: first those under way, or those changed since the last id."""
-        return following(feed, desk.viewer(caller(request)), None, last)
+        return await following(feed, desk.viewer(caller(request)), None, last)
 
     return router
 
 
-def following(feed: Feed, viewer: Viewer, number: int | None, last: str) -> StreamingResponse:
-    """The stream. Raises HTTPException if there are too many."""
+async def following(feed: Feed, viewer: Viewer, number: int | None, last: str) -> StreamingResponse:
+    """The stream. Raises HTTPException if there are too many, and AwayError."""
     known = int(last) if last.isascii() and last.isdigit() and int(last) < _MOST else None
-    feed.check(viewer)
+    await feed.check(viewer)
     return StreamingResponse(
         feed.stream(viewer, number, known),
         media_type=MEDIA_TYPE,

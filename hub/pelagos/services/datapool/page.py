@@ -89,7 +89,7 @@ def page_routes(guard: Guard, page: OrdersPage, feed: Feed, paces: Paces) -> API
 
     @router.get("/events", dependencies=limited, response_model=None)
     async def events(request: Request, last: Last = "") -> StreamingResponse:
-        return following(feed, page.desk.viewer(caller(request)), None, last)
+        return await following(feed, page.desk.viewer(caller(request)), None, last)
 
     @router.get("/static/{name}")
     def static(name: str) -> Response:

@@ -78,7 +78,7 @@ def api_routes(guard: Guard, desk: Desk, paces: Paces) -> APIRouter:
     async def listed(
         request: Request,
         state: Annotated[list[OrderState] | None, Query(max_length=8)] = None,
-        virtual_lab: Annotated[str, Query(max_length=40)] = "",
+        virtual_lab: Annotated[str, Query(max_length=40, pattern="^[a-z0-9-]*$")] = "",
         before: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> models.OrderList:
