@@ -20,12 +20,12 @@ import pytest
 from download_source import Source, multihash
 from pelagos.datapool import queue
 from pelagos.datapool.database import (
+    database_url,
     migrate,
     next_change,
     open_database,
     reading,
     transaction,
-    url_of,
 )
 from pelagos.datapool.model import FileState, OrderState, Target
 from pelagos.datapool.tables import files, order_files, order_items, orders, records
@@ -82,7 +82,7 @@ class Kit:
         self.deployment = Deployment(self.state, facts, self.settings, load_graph(ROOT))
         prepare_folder(self.state.datapool, as_account=False)
         self.pool = self.deployment.layout.area(Area(AreaKind.POOL))
-        self.database = open_database(url_of(self.state.datapool))
+        self.database = open_database(database_url(self.settings.datapool, self.state.datapool))
         migrate(self.database)
         self.process: subprocess.Popen[bytes] | None = None
         self.pace: dict[str, Any] = dict(QUICK)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import stat
 import time
@@ -17,6 +18,7 @@ import pytest
 from download_source import Answer, Source, changed, cut, late, raw, say, serve, slow
 from downloader_kit import Asked, asked, kit, small_disk
 from pelagos.datapool.model import FileState, OrderState
+from postgres import Postgres
 from support import until
 
 KILLS = int(os.environ.get("PELAGOS_TEST_KILLS", "8"))
@@ -503,3 +505,30 @@ def test_nothing_internal_is_contacted_or_told(source: Source, tmp_path: Path) -
         assert pool.names() == {}
         asked_for = {path for path, _ in source.requests}
         assert asked_for <= {f"/redirect{n}" for n in range(len(targets))}
+
+
+def test_with_postgresql_that_dies_for_a_while_orders_end_well(
+    source: Source, tmp_path: Path
+) -> None:
+    server = Postgres().start()
+    try:
+        file = tmp_path / "database"
+        file.write_text(server.database())
+        for n in range(30):
+            source.add(f"/f{n}.nc", os.urandom(300_000))
+            source.always[f"/f{n}.nc"] = late(0.2)
+        with kit(tmp_path / "state", source.url("/"), database_file=str(file)) as pool:
+            first = pool.order("ann", asked(source, *(f"f{n}.nc" for n in range(25))))
+            until(lambda: len(source.requests) > 4)
+            server.stop("immediate")
+            until(lambda: "does not answer" in pool.log(), 30)
+            server.start()
+            pool.database.dispose()
+            pool.wait(first)
+            second = pool.order("bob", asked(source, *(f"f{n}.nc" for n in range(30))))
+            assert pool.wait(second).files_ready == 30
+            pool.cancel(pool.order("cleo", asked(source, "f1.nc")))
+            pool.check(source)
+    finally:
+        server.stop("immediate")
+        shutil.rmtree(server.folder, ignore_errors=True)

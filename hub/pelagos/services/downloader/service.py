@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import importlib
 import logging
 import os
 import signal
@@ -124,6 +125,8 @@ def serve(
     url = database_url(settings.datapool, folder)
     known = settings.catalogue.sources
     tokens = read_tokens(known)
+    bringer = (deliver or deliveries)(deployment)
+    _import_all()
     if deployment.facts.as_account:
         accounts.become()
     os.umask(0o077)
@@ -136,7 +139,6 @@ def serve(
         pool, waker, pace = Pool(root), Waker(folder), pace or Pace()
         room = Room(pool, database, settings.datapool.quota)
         sources = sources or Sources(known, limits_of(deployment), tokens)
-        bringer = (deliver or deliveries)(deployment)
         keep = settings.datapool.keep
         finisher = Finisher(database, pool, bringer, keep=keep, site=settings.site.name, pace=pace)
         downloader = Downloader(
@@ -161,6 +163,13 @@ def serve(
             sources.close()
             waker.close()
             database.dispose()
+
+
+def _import_all() -> None:
+    """What is imported when it is needed, now: the account may not see where Python is."""
+    for name in ("pelagos.catalogue.own_files", "rocrate.rocrate", "http.cookiejar"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 def _migrate(database: Engine, stop: threading.Event) -> None:
