@@ -16,8 +16,9 @@ from pelagos_client import dataspace, workspace
 from pelagos_client.errors import PelagosError
 from pelagos_client.items import Collections, Items
 from pelagos_client.opening import Opened, open
+from pelagos_client.order_model import Citations, Estimate, OrderState, Status
 from pelagos_client.ordering import again, estimate, get, order, orders
-from pelagos_client.orders import Citations, Estimate, Order, OrderState, Status
+from pelagos_client.orders import Order
 from pelagos_client.searching import collections, search
 
 __all__ = [

@@ -13,17 +13,15 @@ from pelagos_client.access.model import Criteria, Terms
 from pelagos_client.documents.model import Citation
 from pelagos_client.errors import OrderError, ServiceAwayError, ServiceError, ServiceRefusedError
 from pelagos_client.items import Items
-from pelagos_client.orders import (
+from pelagos_client.order_model import (
     Citations,
     Estimate,
-    Order,
     OrderFile,
-    Orders,
     OrderState,
     Refusal,
     Status,
-    not_ready,
 )
+from pelagos_client.orders import Order, Orders, not_ready
 from pelagos_client.web import Service
 
 API_VARIABLE = "PELAGOS_DATAPOOL_API"

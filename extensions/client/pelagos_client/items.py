@@ -222,7 +222,7 @@ def items_of(given: Any) -> Items:
             documents.append(one)
         else:
             raise QuestionError(f"{one!r} is no item.", "Give what search() found.")
-    origins = [getattr(one, _ASKED, None) for one in many]
+    origins: list[Any] = [getattr(one, _ASKED, None) for one in many]
     first = origins[0] if origins else None
     if not isinstance(first, Items) or not all(isinstance(one, Items) for one in origins):
         return Items(documents)

@@ -30,19 +30,17 @@ from pelagos_client.local_state import (
     locked,
     new_folder,
 )
-from pelagos_client.orders import (
+from pelagos_client.order_model import (
     AGAIN,
     Citations,
     Estimate,
-    Order,
     OrderFile,
-    Orders,
     OrderState,
     Refusal,
     Status,
     moment,
-    not_ready,
 )
+from pelagos_client.orders import Order, Orders, not_ready
 from pelagos_client.progress import readable
 
 FOLDER = "pelagos-orders"

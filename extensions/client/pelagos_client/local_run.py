@@ -19,7 +19,7 @@ from pelagos_client.asking import text_of
 from pelagos_client.documents.model import DeliveredFile, OrderFacts
 from pelagos_client.errors import MissingPackageError, PelagosError
 from pelagos_client.local_state import STOP, LocalFile, LocalState, locked
-from pelagos_client.orders import OrderState, moment
+from pelagos_client.order_model import OrderState, moment
 
 logger = logging.getLogger(__name__)
 _SAVE_SECONDS = 1.0

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from pelagos_client.access.model import Criteria, FilePlan
 from pelagos_client.errors import OrderError
-from pelagos_client.orders import OrderState
+from pelagos_client.order_model import OrderState
 
 STATE, LOCK, STOP = ".pelagos-order.json", ".pelagos-order.lock", ".pelagos-order.stop"
 _FORMAT = 1
