@@ -26,6 +26,8 @@ from pelagos.layout import Layout
 from pelagos.settings import BackendKind, CommunityImage, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
+# of the hub's pages and of the services'; here, as a service has no use for all of `hubconfig`
+TEMPLATES = Path(__file__).parent / "hubconfig" / "templates"
 LABEL = "org.pelagos"
 STATE_VARIABLE = "PELAGOS_STATE"
 WORKSPACE_PATH = "/services/workspace"

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from pelagos.backends.base import ServerMixin
-from pelagos.deployment import Deployment
+from pelagos.deployment import TEMPLATES, Deployment
 from pelagos.settings import VirtualLab
 from pelagos.units import format_bytes, format_cores
 from pelagos.virtual_labs import images_of, sizes_of, virtual_labs_of
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 @cache

@@ -7,8 +7,8 @@ from typing import Any
 
 from traitlets.config import Config
 
-from pelagos.deployment import Deployment
-from pelagos.hubconfig.form import TEMPLATES, choices
+from pelagos.deployment import TEMPLATES, Deployment
+from pelagos.hubconfig.form import choices
 from pelagos.virtual_labs import virtual_labs_of
 
 

@@ -15,8 +15,8 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pelagos.deployment import TEMPLATES
 from pelagos.errors import AwayError, PelagosError
-from pelagos.hubconfig.form import TEMPLATES
 from pelagos.settings.models import Site
 
 logger = logging.getLogger(__name__)
