@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from download_source import Source as Remote
 from download_source import serve
+from pelagos.catalogue.fetch_guard import rules_of
 from pelagos.datapool.queue import Task
 from pelagos.services.downloader.fetching import Fetch, Result
-from pelagos.services.downloader.sources import Sources, guard_of, read_tokens
+from pelagos.services.downloader.sources import Sources, read_tokens
 from pelagos.settings import Settings
 from pelagos.settings.sources import Source
 from pelagos_client.access import FilePlan, Protocol
@@ -50,7 +51,7 @@ def fetched(known: Sources, root: Path, plan: FilePlan, place: str = "src/c/i/a.
     ],
 )
 def test_only_hosts_of_the_source_are_asked(url: str, good: bool) -> None:
-    guard = guard_of(source(hosts=["files.example.org"]), lambda host, port: ["93.184.216.34"])
+    guard = rules_of(source(hosts=["files.example.org"]), lambda host, port: ["93.184.216.34"])
     if good:
         assert guard.addresses(guard.check(url)) == ["93.184.216.34"]
     else:
@@ -75,14 +76,14 @@ def test_only_hosts_of_the_source_are_asked(url: str, good: bool) -> None:
     ],
 )
 def test_a_public_name_that_leads_inside_is_not_followed(address: str) -> None:
-    guard = guard_of(source(), lambda host, port: ["93.184.216.34", address])
+    guard = rules_of(source(), lambda host, port: ["93.184.216.34", address])
     with pytest.raises(RefusedError) as error:
         guard.addresses(guard.check("https://data.example.org/a.nc"))
     assert address not in f"{error.value} {error.value.mend}"
 
 
 def test_a_private_address_has_just_the_port_that_was_configured() -> None:
-    guard = guard_of(source(url="http://127.0.0.1:8123/"))
+    guard = rules_of(source(url="http://127.0.0.1:8123/"))
     guard.addresses(guard.check("http://127.0.0.1:8123/a.nc"))
     for port in (8081, 80):
         with pytest.raises(RefusedError):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pelagos.errors import StorageError
-from pelagos.node.rclone import EMBEDDED, Remote, program, short_reason
+from pelagos.node.rclone import EMBEDDED, Remote, processes, program, short_reason
 
 Tell = Callable[[int], None]  # bytes copied so far
 
@@ -140,7 +140,7 @@ class Transfer:
         Raises StorageError if one stays.
         """
         deadline = time.monotonic() + _END_SECONDS
-        while found := _processes(self.folder):
+        while found := processes(self.folder, b"copy", b"check"):
             if time.monotonic() > deadline:
                 raise StorageError(f"A copy from before does not end: process {found[0]}.")
             for number in found:
@@ -173,17 +173,3 @@ def _listen(process: subprocess.Popen[bytes], tell: Tell) -> str:
             first = first or text
             away = away or (text if problem.is_away else "")
     return away or first
-
-
-def _processes(folder: Path) -> list[int]:
-    """Numbers of all rclone processes that copy from `folder`."""
-    wanted, found = os.fsencode(folder), []
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            try:
-                line = Path(entry.path, "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue  # it has ended
-            if line[1:2] in ([b"copy"], [b"check"]) and line[2:3] == [wanted]:
-                found.append(int(entry.name))
-    return found

@@ -257,8 +257,9 @@ def _queue(client: httpx.Client) -> list[dict[str, Any]]:
     return list(answer.get("queue") or [])
 
 
-def processes(target: Path) -> list[int]:
-    """Numbers of all processes that mount on `target`, whoever started them."""
+def processes(target: Path, *verbs: bytes) -> list[int]:
+    """Numbers of all processes that do `verbs` (mount) with `target`, whoever started them."""
+    verbs = verbs or (b"mount",)
     wanted, found = os.fsencode(target), []
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
@@ -266,7 +267,7 @@ def processes(target: Path) -> list[int]:
                 line = Path(entry.path, "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue  # it has ended
-            if line[1:2] == [b"mount"] and wanted in line:
+            if wanted in line[2:] and line[1] in verbs:
                 found.append(int(entry.name))
     return found
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
@@ -114,6 +114,17 @@ def make_application(
     add_errors(app, answer)
     app.add_middleware(_EveryAnswer, answer=answer, body_bytes=body_bytes)
     return app
+
+
+def open_routes() -> APIRouter:
+    """What anybody may see."""
+    router = APIRouter()
+
+    @router.get("/health")
+    async def health() -> dict[str, bool]:
+        return {"ok": True}
+
+    return router
 
 
 def add_errors(app: FastAPI, answer: Answer) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -29,6 +28,7 @@ from pelagos.catalogue.index import Writer
 from pelagos.deployment import Deployment, default_state
 from pelagos.errors import PelagosError
 from pelagos.services.own_folder import prepare_folder
+from pelagos.services.program import prepare_process, stopped_by_signals
 from pelagos.settings.sources import Source
 
 logger = logging.getLogger(__name__)
@@ -99,13 +99,8 @@ def serve(deployment: Deployment, stop: threading.Event) -> None:
 
 def main() -> None:
     """Harvest for the VRE whose state folder stands in PELAGOS_STATE, until SIGTERM."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    os.umask(0o077)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # not set here: a signal may come in the middle of the event's own lock
-        signal.signal(number, lambda *_: threading.Thread(target=stop.set).start())
+    prepare_process()
+    stop = stopped_by_signals()
     try:
         serve(Deployment.load(default_state()), stop)
     except PelagosError as error:

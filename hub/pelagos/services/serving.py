@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import os
-
 from fastapi import FastAPI
 
 from pelagos.services.processes import serve as in_processes
-
-
-def prepare_process() -> None:
-    """What a service does first: it logs, and its files are its own."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    os.umask(0o077)
 
 
 def serve(app: FastAPI, host: str, port: int, processes: int = 1) -> int:

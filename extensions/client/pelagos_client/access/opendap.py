@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pelagos_client.access import dap
+from pelagos_client.access.assembling import assemble
 from pelagos_client.access.classic import Attribute, Stored, header, nbytes, padding
 from pelagos_client.access.dap import Array, DapError
 from pelagos_client.access.longitudes import spans
@@ -34,11 +35,8 @@ from pelagos_client.download.model import (
     DownloadProgress,
     Existing,
     Fetched,
-    Proof,
-    State,
-    Wanted,
 )
-from pelagos_client.download.parts import Part, sync_folder
+from pelagos_client.download.parts import Part
 
 _PIECE = 2**23  # bytes of one request for values
 _AXIS = 2**24  # bytes of a coordinate
@@ -77,36 +75,18 @@ def fetch_cut(
 ) -> Fetched:
     """The file. An interrupted one begins anew. Raises AccessError, DownloadError."""
     began = time.monotonic()
-    wanted = Wanted(plan.url, path)
-    with Part(into, path) as part:
-        if existing is Existing.KEEP and part.present() is not None:
-            hasher = Hasher("sha256")
-            for data in part.content():
-                hasher.update(data)
-            checksum = str(hasher.checksum())
-            return Fetched(wanted, part.path, State.PRESENT, hasher.seen, checksum, url=plan.url)
-        part.open()
-        part.begin(None)
+
+    def fill(part: Part) -> tuple[str, list[str]]:
         try:
             source = _Source(plan, ask)
-            checksum = _write(source, part, engine, tell, began)
+            return _write(source, part, engine, tell, began), source.notes
         except DapError as error:
-            part.begin(None)
             raise AccessError(
                 f"{plan.name}: its server's answer can't become a file: {error}.",
                 "Open it instead, or order the item's file.",
             ) from error
-        except BaseException:
-            part.begin(None)  # nothing of it could be continued
-            raise
-        part.finish()
-        size, file = part.size, part.path
-    sync_folder(file.parent)
-    seconds = time.monotonic() - began
-    return Fetched(
-        wanted, file, State.READY, size, checksum, Proof.LENGTH, plan.url,
-        attempts=1, seconds=seconds, notes=tuple(source.notes),
-    )  # fmt: skip
+
+    return assemble(plan, into, path, existing, fill)
 
 
 @dataclass

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pelagos_client.access.assembling import assemble
 from pelagos_client.access.model import EmptyError, FilePlan
 from pelagos_client.access.shapes import within
 from pelagos_client.download.asking import Said
@@ -30,11 +31,8 @@ from pelagos_client.download.model import (
     DownloadProgress,
     Existing,
     Fetched,
-    Proof,
-    State,
-    Wanted,
 )
-from pelagos_client.download.parts import Part, sync_folder
+from pelagos_client.download.parts import Part
 
 _PAGES = 5_000  # of one file
 _PAGE_BYTES = 2**26
@@ -61,37 +59,19 @@ def fetch_pages(
     tell: Tell | None,
     existing: Existing,
 ) -> Fetched:
-    """One file of all records. An interrupted one begins anew. Raises DownloadError."""
-    began = time.monotonic()
-    wanted = Wanted(plan.url, path)
-    with Part(into, path) as part:
-        if existing is Existing.KEEP and part.present() is not None:
-            hasher = Hasher("sha256")
-            for data in part.content():
-                hasher.update(data)
-            return Fetched(
-                wanted, part.path, State.PRESENT, hasher.seen, str(hasher.checksum()), url=plan.url
-            )
-        part.open()
-        part.begin(None)
-        try:
-            joined, checksum = _join(plan, part, engine, ask, tell)
-            if not joined.kept:
-                raise EmptyError.of(plan)
-        except BaseException:
-            part.begin(None)  # nothing of it could be continued
-            raise
-        part.finish()
-        size, file = part.size, part.path
-    sync_folder(file.parent)
-    notes = [f"{joined.kept} records, in {joined.pages} pages."]
-    if joined.kept < joined.records:
-        notes.append(f"{joined.records - joined.kept} records outside of the box were left out.")
-    seconds = time.monotonic() - began
-    return Fetched(
-        wanted, file, State.READY, size, checksum, Proof.LENGTH, plan.url,
-        attempts=1, seconds=seconds, notes=tuple(notes),
-    )  # fmt: skip
+    """One file of all records. An interrupted one begins anew. Raises DownloadError, EmptyError."""
+
+    def fill(part: Part) -> tuple[str, list[str]]:
+        joined, checksum = _join(plan, part, engine, ask, tell)
+        if not joined.kept:
+            raise EmptyError.of(plan)
+        notes = [f"{joined.kept} records, in {joined.pages} pages."]
+        if joined.kept < joined.records:
+            left = joined.records - joined.kept
+            notes.append(f"{left} records outside of the box were left out.")
+        return checksum, notes
+
+    return assemble(plan, into, path, existing, fill)
 
 
 def _join(

@@ -29,7 +29,7 @@ from pelagos.catalogue.index import IndexError_, Reader
 from pelagos.catalogue.query import QueryError
 from pelagos.deployment import CATALOGUE_PATH, Deployment, default_state
 from pelagos.errors import SourceError
-from pelagos.services.application import Answer, Pages, make_application
+from pelagos.services.application import Answer, Pages, make_application, open_routes
 from pelagos.services.catalogue.access import Views
 from pelagos.services.catalogue.answers import Answers
 from pelagos.services.catalogue.api import DESCRIPTION, add_stac_api
@@ -39,7 +39,8 @@ from pelagos.services.catalogue.readers import Readers
 from pelagos.services.catalogue.sources_routes import sources_routers
 from pelagos.services.identity import Hub
 from pelagos.services.own_folder import prepare_folder
-from pelagos.services.serving import prepare_process, serve
+from pelagos.services.program import prepare_process
+from pelagos.services.serving import serve
 from pelagos.services.web import Guard
 from pelagos.settings import Settings
 
@@ -108,7 +109,7 @@ def app_for(
     for router in (
         _page_routes(pages, page, reader),
         file_routes(settings, readers, views, [reader]),
-        _open_routes(),
+        open_routes(),
         *sources_routers(pages, guard, settings.catalogue.sources, index.parent, views),
         _metric_routes(guard, settings, index.parent / RUNS_FILE),
         guard.router,
@@ -150,17 +151,6 @@ def _metric_routes(guard: Guard, settings: Settings, runs: Path) -> APIRouter:
     async def show() -> Response:
         text = await asyncio.to_thread(metrics, runs, settings.catalogue.sources, time.time())
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    return router
-
-
-def _open_routes() -> APIRouter:
-    """What anybody may see."""
-    router = APIRouter()
-
-    @router.get("/health")
-    async def health() -> dict[str, bool]:
-        return {"ok": True}
 
     return router
 

@@ -25,7 +25,7 @@ from pelagos.datapool.database import database_url
 from pelagos.deployment import DATAPOOL_PATH, Deployment, default_state
 from pelagos.errors import AwayError, PelagosError, RefusedError, SourceError, StateError
 from pelagos.layout import Area, AreaKind
-from pelagos.services.application import Pages, make_application
+from pelagos.services.application import Pages, make_application, open_routes
 from pelagos.services.catalogue.access import Views
 from pelagos.services.catalogue.live import Live
 from pelagos.services.catalogue.readers import Readers
@@ -40,7 +40,8 @@ from pelagos.services.datapool.routes import Paces, api_routes
 from pelagos.services.datapool.store import Store
 from pelagos.services.identity import Hub
 from pelagos.services.own_folder import prepare_folder
-from pelagos.services.serving import prepare_process, serve
+from pelagos.services.program import prepare_process
+from pelagos.services.serving import serve
 from pelagos.services.web import Guard
 from pelagos.services.workspace.agent import Agent
 from pelagos.settings import Settings
@@ -131,22 +132,11 @@ def app_for(
         form_routes(guard, page, paces),
         _metric_routes(guard, store, [one.name for one in settings.catalogue.sources]),
         _description_routes(guard, app),
-        _open_routes(),
+        open_routes(),
         guard.router,
     ):
         app.include_router(router, prefix=DATAPOOL_PATH, include_in_schema=False)
     return app
-
-
-def _open_routes() -> APIRouter:
-    """What anybody may see."""
-    router = APIRouter()
-
-    @router.get("/health")
-    async def health() -> dict[str, bool]:
-        return {"ok": True}
-
-    return router
 
 
 def _metric_routes(guard: Guard, store: Store, sources: Sequence[str]) -> APIRouter:

@@ -12,7 +12,6 @@ import fcntl
 import importlib
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -36,6 +35,7 @@ from pelagos.services.downloader.sources import Sources, read_tokens
 from pelagos.services.downloader.upkeep import Upkeep
 from pelagos.services.downloader.worker import Downloader
 from pelagos.services.own_folder import prepare_folder
+from pelagos.services.program import prepare_process, stopped_by_signals
 
 logger = logging.getLogger(__name__)
 
@@ -219,11 +219,8 @@ def deliveries(deployment: Deployment) -> Deliver:
 
 
 def prepare() -> None:
-    """What the process does first. Not `serving.prepare_process`: a web framework is large."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for name in ("httpx", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    os.umask(0o077)
+    """What the process does first."""
+    prepare_process()
     with contextlib.suppress(OSError, AttributeError):  # another C library
         # dozens of threads, each with memory that it had once and gives to nobody
         ctypes.CDLL(None).mallopt(_ARENAS, 2)
@@ -232,10 +229,7 @@ def prepare() -> None:
 def main() -> None:
     """Work for the VRE whose state folder stands in PELAGOS_STATE, until SIGTERM."""
     prepare()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # not set here: a signal may come in the middle of the event's own lock
-        signal.signal(number, lambda *_: threading.Thread(target=stop.set).start())
+    stop = stopped_by_signals()
     try:
         serve(Deployment.load(default_state()), stop)
     except PelagosError as error:

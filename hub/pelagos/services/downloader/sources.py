@@ -11,36 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from pelagos_client.access import FilePlan, Protocol
-from pelagos_client.download import Engine, Guard, Limits
+from pelagos_client.download import Engine, Limits
 from pelagos_client.download.addresses import Resolve, system_resolve
 from pelagos_client.download.addresses import parse as parse_url
 from pelagos_client.download.errors import RefusedError
 
+from pelagos.catalogue.fetch_guard import rules_of
 from pelagos.settings.sources import Source
 
 logger = logging.getLogger(__name__)
 
 _TOKEN_BYTES = 10_000
-
-
-def guard_of(source: Source, resolve: Resolve = system_resolve) -> Guard:
-    """What a source may reach: as `pelagos.catalogue.fetch_guard` has it when it is harvested.
-
-    A private address of its own `url` or `files` with just that port; of `hosts` with any.
-    """
-    own = [
-        urllib.parse.urlsplit(address)
-        for address in (getattr(source, "url", ""), getattr(source, "files", ""))
-        if address
-    ]
-    named = [_place(parts) for parts in own] + list(source.hosts)
-    return Guard([parts.hostname or "" for parts in own], named=named, resolve=resolve)
-
-
-def _place(parts: urllib.parse.SplitResult) -> str:
-    host = parts.hostname or ""
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def read_tokens(sources: Sequence[Source]) -> dict[str, str]:
@@ -92,7 +73,7 @@ class Sources:
                 source,
                 Engine(
                     limits=limits,
-                    guard=guard_of(source, resolve),
+                    guard=rules_of(source, resolve),
                     trust=trust() if trust else None,
                 ),
                 tokens.get(source.name, ""),

@@ -139,17 +139,6 @@ def metric_routes(guard: Guard, agent: Agent) -> APIRouter:
     return router
 
 
-def open_routes() -> APIRouter:
-    """What anybody may see."""
-    router = APIRouter()
-
-    @router.get("/health")
-    async def health() -> dict[str, bool]:
-        return {"ok": True}
-
-    return router
-
-
 async def _refusing(asked: Awaitable[T]) -> T:
     """The agent's answer; its refusal as an answer of ours."""
     try:

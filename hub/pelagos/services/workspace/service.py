@@ -15,10 +15,11 @@ from fastapi import FastAPI
 
 from pelagos import accounts
 from pelagos.deployment import WORKSPACE_PATH, Deployment, default_state
-from pelagos.services.application import Pages, make_application
+from pelagos.services.application import Pages, make_application, open_routes
 from pelagos.services.identity import Hub
 from pelagos.services.own_folder import prepare_folder
-from pelagos.services.serving import prepare_process, serve
+from pelagos.services.program import prepare_process
+from pelagos.services.serving import serve
 from pelagos.services.web import Guard
 from pelagos.services.workspace import routes
 from pelagos.services.workspace.agent import Agent
@@ -54,7 +55,7 @@ def make_app(deployment: Deployment) -> FastAPI:
         routes.form_routes(guard, page, paces),
         routes.api_routes(guard, agent, paces),
         routes.metric_routes(guard, agent),
-        routes.open_routes(),
+        open_routes(),
         guard.router,
     ):
         app.include_router(router, prefix=WORKSPACE_PATH)
