@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import unquote
 
 import httpx
 import uvicorn
@@ -143,7 +144,7 @@ def stations() -> list[GranuleRecord]:
 
 
 class HubStandIn:
-    """Answers GET /user as JupyterHub does: the owner of the presented token."""
+    """Answers GET /user and GET /users as JupyterHub does: the token's owner; everybody."""
 
     def __init__(self) -> None:
         self.people: dict[str, dict[str, Any]] = {}
@@ -152,9 +153,14 @@ class HubStandIn:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 token = self.headers.get("Authorization", "").removeprefix("token ")
-                found = people.get(token) if self.path == "/user" else None
-                body = json.dumps(found or {"status": 403, "message": "Forbidden"}).encode()
-                self.send_response(200 if found else 403)
+                found: Any = people.get(token) if self.path == "/user" else None
+                wrong = 403
+                if self.path.startswith("/users"):
+                    name, wrong = unquote(self.path.removeprefix("/users").lstrip("/")), 404
+                    there = [one for one in people.values() if name in ("?limit=1", one["name"])]
+                    found = there[0] if there and not name.startswith("?") else there
+                body = json.dumps(found or {"status": wrong, "message": "No"}).encode()
+                self.send_response(200 if found else wrong)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

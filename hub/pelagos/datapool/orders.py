@@ -155,6 +155,17 @@ def remove(connection: Connection, number: int) -> None:
         )
 
 
+def owners(connection: Connection) -> list[str]:
+    """Whose orders there are."""
+    return list(connection.scalars(select(orders.c.owner).distinct().order_by(orders.c.owner)))
+
+
+def forget(connection: Connection, owner: str) -> None:
+    """Forget all orders of a person."""
+    for number in connection.scalars(select(orders.c.number).where(orders.c.owner == owner)).all():
+        remove(connection, number)
+
+
 def _check_live(connection: Connection, owner: str, bounds: Bounds) -> None:
     live = connection.scalar(
         select(func.count())

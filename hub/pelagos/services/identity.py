@@ -10,6 +10,7 @@ import hashlib
 import time
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -48,6 +49,7 @@ class Hub:
     def __init__(self, api: str, service: str, token: str) -> None:
         self.service = service
         self._token = token
+        self._own = {"Authorization": f"token {token}"}
         self._client = httpx.AsyncClient(base_url=api, timeout=_TIMEOUT, trust_env=False)
         self._cache: dict[bytes, tuple[float, Caller | None]] = {}
 
@@ -73,6 +75,18 @@ class Hub:
         caller = _caller(answer.json()) if answer.is_success else None
         self._remember(key, asked + CACHE_SECONDS, caller)
         return caller
+
+    async def has_people(self) -> bool:
+        """Whether the service's own token shows any account at all."""
+        answer = await self._ask("GET", "/users?limit=1", headers=self._own)
+        return bool(answer.is_success and answer.json())
+
+    async def has_person(self, name: str) -> bool:
+        """Whether there is an account of this name, as far as the service's own token shows."""
+        answer = await self._ask("GET", f"/users/{quote(name, safe='')}", headers=self._own)
+        if not answer.is_success and answer.status_code != 404:
+            raise _away()  # no reason to believe that somebody is gone
+        return bool(answer.is_success)
 
     async def token_for(self, code: str, verifier: str, redirect: str) -> str | None:
         """The token for an authorization code (RFC 6749 4.1.3, RFC 7636 4.5); None if refused."""

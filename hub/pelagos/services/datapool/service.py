@@ -30,6 +30,7 @@ from pelagos.services.catalogue.access import Views
 from pelagos.services.catalogue.live import Live
 from pelagos.services.catalogue.readers import Readers
 from pelagos.services.datapool import models
+from pelagos.services.datapool.departed import keep_looking
 from pelagos.services.datapool.desk import Declined, Desk
 from pelagos.services.datapool.events import Feed, ended_by_signals
 from pelagos.services.datapool.events_routes import event_routes
@@ -109,10 +110,12 @@ def app_for(
             logger.error("%s", error.sentence)
             raise
         readers.open()
+        looking = asyncio.create_task(keep_looking(hub, store, folder))
         try:
             with ended_by_signals(feed):
                 yield
         finally:
+            looking.cancel()
             feed.close()
             await asyncio.to_thread(readers.close)
             live.close()
