@@ -13,6 +13,7 @@ import netCDF4
 import numpy as np
 import pytest
 from gdac import Gdac, serve_gdac
+from pelagos.services.identity import Hub
 from support import Vre, cell, start, stop, until
 
 pytestmark = pytest.mark.engine
@@ -324,3 +325,15 @@ def test_check_orders_a_granule_in_any_image(vre: Vre, image: str, said: str) ->
     assert steps["data pool"]["ok"], steps["data pool"]
     assert said in steps["data pool"]["detail"]
     assert done.returncode == 0, done.stdout
+
+
+async def test_the_service_may_ask_whose_accounts_there_are(vre: Vre) -> None:
+    """Or orders of accounts that are gone would stay for their namesakes."""
+    deployment = vre.deployment
+    hub = Hub(deployment.hub_api, "datapool", deployment.state.secret("datapool"))
+    try:
+        assert await hub.has_people()
+        assert await hub.has_person("ada")
+        assert not await hub.has_person("nobody-of-this-name")
+    finally:
+        await hub.close()
