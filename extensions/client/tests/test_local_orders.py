@@ -100,10 +100,15 @@ def test_ctrl_c_stops_waiting_and_not_the_order(source: Source, capsys: Any) -> 
     gate = threading.Event()
     source.always[f"/dac/{NAMES[0]}"] = held(gate)
     order = ordered(source, floats(source))
+    # whoever started the tests in the background had it ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        order.wait(30)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            order.wait(30)
+    finally:
+        signal.signal(signal.SIGINT, before)
     timer.join()
     assert "Order 1 goes on." in capsys.readouterr().out
     assert not order.state.over
