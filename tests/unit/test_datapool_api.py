@@ -31,7 +31,8 @@ from pelagos.datapool.database import next_change, open_database, transaction, u
 from pelagos.datapool.tables import files, orders
 from pelagos.datapool.waking import Waker
 from pelagos.deployment import DATAPOOL_PATH
-from pelagos.services.datapool.models import Order
+from pelagos.services.datapool.models import Order, WantedItem
+from pelagos.services.datapool.resolving import _merged
 from pelagos.settings import Settings, VirtualLab
 from pelagos.settings.sources import CatalogueScope, CatalogueSettings, SourceKind, StacSource
 from sqlalchemy import update
@@ -428,3 +429,12 @@ def test_two_thousand_items_are_resolved_in_well_under_a_second(
     assert found["files"] == 2000
     assert took < 3, f"{took:.2f} s"  # 0.4 s, unless all is busy
     print(f"2,000 items: {took:.2f} s")
+
+
+def test_an_item_that_is_named_ten_thousand_times_holds_nobody_up() -> None:
+    one = WantedItem(collection=FLOATS, item="profile-00001", assets=["data"] * 100)
+    other = WantedItem(collection=FLOATS, item="profile-00001", assets=["flags"])
+    began = time.process_time()
+    found = _merged([one] * 10_000 + [other])
+    assert time.process_time() - began < 3  # seconds of all people's; 25 when lists were copied
+    assert found == {(FLOATS, "profile-00001"): ["data", "flags"]}
