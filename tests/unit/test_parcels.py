@@ -129,10 +129,10 @@ def test_a_folder_is_looked_at_whatever_its_owner_has_put_into_it(
     (area.path / "c" / "i" / "a.nc").symlink_to(f"{POOL}/s/a.nc")
     assert area.order.there()
     monkeypatch.setattr(order_folder, "_LOOKED_AT", 20)
+    for number in range(30):
+        (area.path / "c" / f"mine-{number}").touch()
+    (area.path / "c" / "i" / "a.nc").unlink()
     with pytest.raises(StorageError, match="too many files"):
-        for number in range(30):
-            (area.path / "c" / f"mine-{number}").touch()
-        (area.path / "c" / "i" / "a.nc").unlink()
         area.order.there()
     subprocess.run(["rm", "-rf", area.path], check=True)  # shutil has no depth for it
 
