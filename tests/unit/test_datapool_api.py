@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +28,27 @@ from pelagos.catalogue.connectors.stac import StacConnector
 from pelagos.catalogue.fetch import Fetcher
 from pelagos.catalogue.index import Writer
 from pelagos.catalogue.records import Asset, CollectionRecord, GranuleRecord
-from pelagos.datapool.database import next_change, open_database, transaction, url_of
+from pelagos.datapool import orders as orders_of_pool
+from pelagos.datapool import orders_shown
+from pelagos.datapool.database import (
+    next_change,
+    open_database,
+    reading,
+    transaction,
+    url_of,
+)
+from pelagos.datapool.orders_shown import Viewer
 from pelagos.datapool.tables import files, orders
 from pelagos.datapool.waking import Waker
 from pelagos.deployment import DATAPOOL_PATH
-from pelagos.services.datapool.models import Order
+from pelagos.services.datapool.models import Order, WantedItem
+from pelagos.services.datapool.resolving import _merged
 from pelagos.settings import Settings, VirtualLab
 from pelagos.settings.sources import CatalogueScope, CatalogueSettings, SourceKind, StacSource
 from sqlalchemy import update
 from stac_remote import api, collection, features, item, reply
 from stand_ins import PeopleAgent, storage_of_nobody
+from support import until
 
 
 @pytest.fixture(scope="module")
@@ -428,3 +440,63 @@ def test_two_thousand_items_are_resolved_in_well_under_a_second(
     assert found["files"] == 2000
     assert took < 3, f"{took:.2f} s"  # 0.4 s, unless all is busy
     print(f"2,000 items: {took:.2f} s")
+
+
+def test_an_item_that_is_named_ten_thousand_times_holds_nobody_up() -> None:
+    one = WantedItem(collection=FLOATS, item="profile-00001", assets=["data"] * 100)
+    other = WantedItem(collection=FLOATS, item="profile-00001", assets=["flags"])
+    began = time.process_time()
+    found = _merged([one] * 10_000 + [other])
+    assert time.process_time() - began < 3  # seconds of all people's; 25 when lists were copied
+    assert found == {(FLOATS, "profile-00001"): ["data", "flags"]}
+
+
+def test_lists_hold_nothing_that_is_as_long_as_its_owner_likes(
+    service: Service, ada: httpx.Client, orders_url: str
+) -> None:
+    assert ada.post("/orders", json=wanted(1, query={"q": "x" * 900_000})).status_code == 201
+    database = open_database(orders_url)
+    with reading(database) as connection:
+        rows, _ = orders_shown.page(connection, Viewer("ada"))
+        rows += orders_shown.changed_since(connection, 0)
+        rows += orders_shown.own_since(connection, "ada", None)
+    database.dispose()
+    assert len(rows) == 3
+    assert all(len(str(row)) < 10_000 for row in rows)
+
+
+def test_one_persons_questions_leave_room_for_anothers(
+    service: Service, ada: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = orders_shown.page
+
+    def slow(connection: Any, viewer: Viewer, *more: Any) -> Any:
+        if viewer.name == "ada":
+            time.sleep(0.3)
+        return plain(connection, viewer, *more)
+
+    monkeypatch.setattr(orders_shown, "page", slow)
+    with ThreadPoolExecutor(40) as threads, service.client(service.person("bob")) as bob:
+        asked = [threads.submit(ada.get, "/orders") for _ in range(40)]
+        until(lambda: any(one.done() for one in asked), 10, "an answer")
+        began = time.monotonic()
+        assert bob.get("/orders").status_code == 200
+        took = time.monotonic() - began
+        assert {one.result().status_code for one in asked} == {200}
+    assert took < 1.5, f"{took:.1f} s"  # behind all of hers it was three
+
+
+def test_orders_that_are_over_are_kept_up_to_a_number(
+    ada: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders_of_pool, "KEPT_ORDERS", 2)
+    numbers = [ada.post("/orders", json=wanted(one)).json()["number"] for one in (1, 2)]
+    refused = ada.post("/orders", json=wanted(3))
+    assert refused.status_code == 409
+    assert "Delete" in refused.json()["mend"]
+    assert ada.delete(f"/orders/{numbers[0]}").status_code == 204
+    assert ada.post("/orders", json=wanted(3)).status_code == 201
+    monkeypatch.setattr(orders_of_pool, "KEPT_FILES", 3)
+    ada.delete(f"/orders/{numbers[1]}")
+    assert ada.post("/orders", json=wanted(4, 5, 6)).status_code == 409
+    assert ada.post("/orders", json=wanted(4, 5)).status_code == 201

@@ -18,6 +18,7 @@ import httpx
 import pytest
 from catalogue_service import HubStandIn
 from datapool_service import Service, settings, wanted
+from pelagos.datapool import orders_shown
 from pelagos.datapool.database import next_change, open_database, transaction
 from pelagos.datapool.tables import orders
 from sqlalchemy import Engine, update
@@ -215,3 +216,38 @@ def test_a_stream_does_not_hold_the_end_of_the_service(tmp_path: Path, hub: HubS
     child.stderr.close()
     assert child.returncode in (0, -signal.SIGTERM), errors
     assert "Error" not in errors
+
+
+def test_the_limit_of_streams_holds_for_those_that_come_at_once(
+    service: Service, ada: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All pass the first look before any of them is counted."""
+    ada.post("/orders", json=wanted(1))
+    count, plain = 24, orders_shown.last_change
+
+    def slow(connection: Any) -> int:
+        time.sleep(0.3)
+        return plain(connection)
+
+    monkeypatch.setattr(orders_shown, "last_change", slow)
+    going, over, lock, done = [], [], threading.Lock(), threading.Event()
+
+    def follow() -> None:
+        with ada.stream("GET", "/events") as answer:
+            for line in answer.iter_lines():
+                if line.startswith("data:"):
+                    with lock:
+                        going.append(line)
+                    done.wait(20)
+                    return
+        with lock:
+            over.append(answer.status_code)
+
+    threads = [threading.Thread(target=follow) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(going) + len(over) == count, 20, "all answers")
+    done.set()
+    for thread in threads:
+        thread.join(20)
+    assert len(going) <= 8

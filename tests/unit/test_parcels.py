@@ -112,6 +112,31 @@ def test_the_same_again_renews_what_is_ours_and_keeps_what_the_person_put_there(
     }
 
 
+def test_a_folder_is_looked_at_whatever_its_owner_has_put_into_it(
+    area: Area, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent looks: with a folder open for each level it had none left for anybody's storage."""
+    area.write("c/i/a.nc")
+    (area.path / "c" / "i" / "a.nc").unlink()
+    folder = os.open(area.path, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("deep", dir_fd=folder)
+        below = os.open("deep", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(folder)
+    assert not area.order.there()
+    (area.path / "c" / "i" / "a.nc").symlink_to(f"{POOL}/s/a.nc")
+    assert area.order.there()
+    monkeypatch.setattr(order_folder, "_LOOKED_AT", 20)
+    for number in range(30):
+        (area.path / "c" / f"mine-{number}").touch()
+    (area.path / "c" / "i" / "a.nc").unlink()
+    with pytest.raises(StorageError, match="too many files"):
+        area.order.there()
+    subprocess.run(["rm", "-rf", area.path], check=True)  # shutil has no depth for it
+
+
 def test_links_and_texts_are_new_when_they_are_brought_again(area: Area) -> None:
     area.write("a.nc", README_txt="text")
     for name in ("a.nc", "README.txt"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, is_dataclass
@@ -20,6 +21,7 @@ from pelagos_client.hub_orders import SERVICE
 from pelagos_client.items import SEARCH, Items, read_json
 from pelagos_client.orders import Order
 from pelagos_client.searching import collections, search
+from pelagos_client.tables import lines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,15 +31,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         document, text = run(parsed)
     except PelagosError as error:
-        sys.stderr.write(f"pelagos-data: {error}\n")
+        sys.stderr.write(f"pelagos-data: {lines(error)}\n")
         return 1
     except KeyboardInterrupt:
         return 130
     try:
         if parsed.json:
-            print(json.dumps(_plain(document), ensure_ascii=False, indent=1))
+            print(_escaped(json.dumps(_plain(document), ensure_ascii=False, indent=1)))
         elif text:
-            print(text)
+            print(lines(text))
         sys.stdout.flush()
     except BrokenPipeError:  # such as `| head`
         sys.stderr.close()
@@ -223,6 +225,11 @@ def _files(parsed: argparse.Namespace) -> tuple[Any, str]:
     if parsed.json:
         return order.details(), ""
     return None, "\n".join(str(path) for path in order.files)
+
+
+def _escaped(text: str) -> str:
+    """JSON with all escaped that a terminal would obey; `json` leaves the upper half of it."""
+    return re.sub(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069]", lambda c: f"\\u{ord(c[0]):04x}", text)
 
 
 def _plain(value: Any) -> Any:

@@ -16,6 +16,14 @@ def clean(text: object) -> str:
     return "".join(c for c in folded if unicodedata.category(c)[0] != "C" or c == "\u200d")
 
 
+def lines(text: object) -> str:
+    """The same of several lines, which stay as they are laid out."""
+    return "\n".join(
+        "".join(c for c in line if unicodedata.category(c)[0] != "C" or c == "\u200d")
+        for line in str(text).expandtabs().split("\n")
+    )
+
+
 def text_table(head: Sequence[str], rows: Sequence[Sequence[object]], most: int = _ROWS) -> str:
     """Columns side by side; of more than `most` rows the first ones, and how many are left."""
     shown = [[_short(cell) for cell in row] for row in rows[:most]]

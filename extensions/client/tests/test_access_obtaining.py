@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from pelagos_client.access import (
     Protocol,
     Waiting,
     explained,
+    jobs,
     obtain,
     plan,
     wanted,
@@ -550,3 +552,11 @@ def test_a_token_does_not_go_to_another_host(
         with pytest.raises(DownloadError, match="HTTP 403"):
             obtain(FilePlan.from_json(document), running, tmp_path, one.name, headers=TOKEN)
         assert "authorization" not in other.requests[0].headers
+
+
+def test_a_reason_of_a_source_is_read_no_further_than_it_is_shown() -> None:
+    plan = FilePlan("data", "x.zip", "https://eco.example/", Protocol.ORDER)
+    began = time.process_time()
+    jobs._failed(plan, ["<" * 2**20])  # quadratic, it was minutes
+    assert time.process_time() - began < 5
+    assert "no such project" in str(jobs._failed(plan, ["<b>no such project</b>"]))

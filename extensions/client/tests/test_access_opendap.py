@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +23,7 @@ from pelagos_client.access import (
     Criteria,
     EmptyError,
     Protocol,
+    dap,
     obtain,
     opendap,
     plan,
@@ -212,3 +215,25 @@ def test_what_is_not_there_is_said(served: tuple[Dap, Path], tmp_path: Path) -> 
         get(item(server, "sst.nc"), Criteria(variables=("chlorophyll",)), tmp_path)
     with pytest.raises(EmptyError):
         get(item(server, "sst.nc"), Criteria(end=datetime(1990, 1, 1, tzinfo=UTC)), tmp_path)
+
+
+_LONG = dap.TEXT - 20
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (dap.parse_dds, "Dataset {" + "Grid{Array:" * (_LONG // 11)),
+        (dap.parse_dds, "Dataset {Grid{Array:" + "Maps:" * (_LONG // 5)),
+        (dap.parse_dds, "Dataset {" + "a" * _LONG),
+        (dap.parse_dds, "Dataset {" + "a b[" * (_LONG // 4)),
+        (dap.parse_das, 'Attributes {"' + '\\"' * (_LONG // 2)),
+    ],
+    ids=["grids without an end", "maps without an end", "a word", "brackets", "a text"],
+)
+def test_no_text_of_a_server_takes_longer_than_its_length(read: Any, text: str) -> None:
+    """Quadratic, four MiB would hold all threads of a downloader for days."""
+    began = time.process_time()
+    with contextlib.suppress(dap.DapError):
+        read(text)
+    assert time.process_time() - began < 20  # seconds; it takes one or two

@@ -17,6 +17,7 @@ from catalogue_service import FLOATS, HubStandIn, Service, build, settings
 from download_source import Source, say
 from granules import NAMES, argo, floats, host
 from pelagos_client.cli import main
+from pelagos_client.items import Items
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -167,3 +168,21 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "pystac_client.exceptions", None)
     with pytest.raises(MissingPackageError, match=r"pelagos-client\[search\]"):
         pelagos_client.search("x", url="http://127.0.0.1:9/")
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_no_text_of_a_catalogue_reaches_the_terminal_as_a_command(
+    here: Path, capsys: Any, form: list[str]
+) -> None:
+    evil = "https://x.example/\x1b]0;owned\x07\x9b2J\u202egpj.sh"
+    item = {
+        "type": "Feature", "id": "a", "collection": "c", "properties": {},
+        "assets": {"data": {"href": evil, "pelagos:access": "order"}},
+    }  # fmt: skip
+    Items([item]).save("found.json")
+    assert main(["order", "found.json", "--to", "folder", *form]) == 1
+    assert main(["estimate", "found.json", "--to", "other", *form]) == 0
+    said = capsys.readouterr()
+    assert "x.example" in said.err + said.out
+    for text in (said.out, said.err):
+        assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(text)

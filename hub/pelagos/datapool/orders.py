@@ -29,6 +29,9 @@ from pelagos.datapool.tables import files, order_files, order_items, orders, rec
 from pelagos.errors import RefusedError
 
 Row = dict[str, Any]
+# of one person, those that are over too: the database is on the disk of the hub's own state
+KEPT_ORDERS = 1_000
+KEPT_FILES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def create(
             "Make several orders of it.",
         )
     _check_live(connection, wanted.owner, bounds)
+    _check_kept(connection, wanted.owner, len(needed))
     known = space.lookup(connection, [file.identity for file in needed])
     demand = space.demand(needed, known)
     space.check(demand, space.room(connection, known.values(), limits), limits)
@@ -176,6 +180,20 @@ def _check_live(connection: Connection, owner: str, bounds: Bounds) -> None:
         raise RefusedError(
             f"You have {live} orders under way, and {bounds.live_orders} are the most.",
             "Wait until some are done, or cancel some.",
+        )
+
+
+def _check_kept(connection: Connection, owner: str, coming: int) -> None:
+    kept, held = connection.execute(
+        select(func.count(), func.coalesce(func.sum(orders.c.files), 0)).where(
+            orders.c.owner == owner
+        )
+    ).one()
+    if kept >= KEPT_ORDERS or held + coming > KEPT_FILES:
+        raise RefusedError(
+            f"You have {kept:,} orders with {held:,} files, those that are over with them: "
+            f"{KEPT_ORDERS:,} orders with {KEPT_FILES:,} files are the most.",
+            "Delete orders that you do not need any more; files that you have stay.",
         )
 
 

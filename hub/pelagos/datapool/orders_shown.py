@@ -13,6 +13,9 @@ from pelagos.datapool.model import UNDER_WAY, FileState, OrderState, Target
 from pelagos.datapool.space import chunks
 from pelagos.datapool.tables import counter, files, order_files, order_items, orders, records
 
+# what is as long as its owner likes, and shown to nobody: lists would hold a megabyte of it a row
+_LONG = ("criteria", "query", "accepted")
+_SHOWN = [column for column in orders.c if column.name not in _LONG]
 OrderRow = Row[Any]
 FileRow = Row[Any]
 
@@ -38,7 +41,7 @@ def order(connection: Connection, viewer: Viewer, number: int) -> OrderRow | Non
     if not 0 < number < 2**31:
         return None
     return connection.execute(
-        select(orders).where(orders.c.number == number, viewer.sees)
+        select(*_SHOWN).where(orders.c.number == number, viewer.sees)
     ).one_or_none()
 
 
@@ -54,7 +57,7 @@ def page(
 
     Their own; of a virtual lab whose orders they see, all.
     """
-    query = select(orders)
+    query = select(*_SHOWN)
     if virtual_lab:
         query = query.where(orders.c.virtual_lab == virtual_lab, viewer.sees)
     else:
@@ -115,13 +118,13 @@ def last_change(connection: Connection) -> int:
 
 def changed_since(connection: Connection, change: int, limit: int = 1000) -> list[OrderRow]:
     """Orders that changed after a change, in the order of their last one."""
-    query = select(orders).where(orders.c.changed > change).order_by(orders.c.changed)
+    query = select(*_SHOWN).where(orders.c.changed > change).order_by(orders.c.changed)
     return list(connection.execute(query.limit(limit)))
 
 
 def own_since(connection: Connection, owner: str, change: int | None) -> list[OrderRow]:
     """A person's orders that changed after a change; without one, those under way."""
-    query = select(orders).where(orders.c.owner == owner)
+    query = select(*_SHOWN).where(orders.c.owner == owner)
     since = orders.c.state.in_(UNDER_WAY) if change is None else orders.c.changed > change
     found = connection.execute(query.where(since).order_by(orders.c.changed.desc()).limit(200))
     return list(found)[::-1]

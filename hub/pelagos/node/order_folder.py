@@ -32,6 +32,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NAME_BYTES = 255
 _PATH_BYTES = 2_000
 _DEPTH = 20
+_LOOKED_AT = 500_000  # names in a folder of a person's, before it is given up
 _LARGEST = 256 * 2**20  # bytes of one document
 _REMEMBERED = 200  # digests of documents, of one order
 _TRIES = 20  # against somebody who keeps changing what is there
@@ -114,7 +115,7 @@ class OrderFolder:
                 folder = stack.enter_context(_opened(self._place.files))
                 for name in (ORDERS, str(self._number)):
                     folder = stack.enter_context(_opened(name, folder))
-                return any(ours.has_link(above, name) for above, name in _entries(folder))
+                return any(ours.has_link(above, name) for above, name in _near(folder))
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 return False
@@ -261,6 +262,45 @@ def _entries(folder: int) -> Iterator[tuple[int, str]]:
     for _, folders, names, above in os.fwalk(".", dir_fd=folder):
         # fwalk takes a link to a folder for a folder, and does not follow it
         yield from ((above, name) for name in (*names, *folders) if not _is_folder(above, name))
+
+
+def _near(top: int) -> Iterator[tuple[int, str]]:
+    """What lies below a folder of a person's, as deep as anything of ours may be.
+
+    They may have put any number of folders into each other: few are open at a time, and after
+    _LOOKED_AT names it is enough. Raises StorageError then.
+    """
+    folders, count = [""], 0
+    while folders:
+        path = folders.pop()
+        try:
+            above = _reached(top, path)
+        except OSError:  # changed meanwhile
+            continue
+        try:
+            with os.scandir(above) as entries:
+                for entry in entries:
+                    count += 1
+                    if count > _LOOKED_AT:
+                        raise StorageError("There are too many files in the order's folder.")
+                    if not entry.is_dir(follow_symlinks=False):
+                        yield above, entry.name
+                    elif path.count("/") < _DEPTH:
+                        folders.append(f"{path}/{entry.name}")
+        finally:
+            os.close(above)
+
+
+def _reached(top: int, path: str) -> int:
+    """An open folder below another one, reached without links. Raises OSError."""
+    current = os.dup(top)
+    for name in path.split("/")[1:]:
+        try:
+            below = os.open(name, _FOLDER, dir_fd=current)
+        finally:
+            os.close(current)
+        current = below
+    return current
 
 
 def _is_folder(above: int, name: str) -> bool:

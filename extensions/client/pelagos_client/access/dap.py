@@ -22,10 +22,15 @@ _KINDS = {
     "byte": ("b", 1), "int16": ("h", 4), "uint16": ("i", 4), "int32": ("i", 4),
     "uint32": ("d", 4), "float32": ("f", 4), "float64": ("d", 8),
 }  # fmt: skip
-_DECLARED = re.compile(r"(\w+)\s+([^\s\[\];{}]+)\s*((?:\[[^\]]*\]\s*)*);")
-_DIMENSION = re.compile(r"\[\s*(?:([^\s=\]]+)\s*=\s*)?(\d{1,12})\s*\]")
-_GRID = re.compile(r"Grid\s*\{\s*Array:(.*?)Maps:(.*?)\}\s*([^\s;]+)\s*;", re.I | re.S)
-_TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|([{};,])|([^\s{};,"]+)')
+# a server may send anything: nothing here is ever looked at twice (possessive quantifiers), or four
+# MiB of a hostile text would keep all threads waiting for days
+_DECLARED = re.compile(r"\b(\w++)\s++([^\s\[\];{}]++)\s*+((?:\[[^\[\];{}]*+\]\s*+)*+);")
+_DIMENSION = re.compile(r"\[\s*+(?:([^\s=\]]++)\s*+=\s*+)?(\d{1,12})\s*\]")
+_GRID = re.compile(
+    r"Grid\s*+\{\s*+Array:((?:(?!Maps:)[^{}])*+)Maps:([^{}]*+)\}\s*+([^\s;]++)\s*+;", re.I
+)
+# a text that nothing ends goes to the end
+_TOKEN = re.compile(r'"((?:[^"\\]++|\\.)*+)"?|([{};,])|([^\s{};,"]++)', re.S)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.%@+-]{0,200}", re.ASCII)
 Attributes = dict[str, dict[str, Attribute]]
 

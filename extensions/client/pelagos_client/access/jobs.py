@@ -19,6 +19,7 @@ _FIRST, _LONGEST, _GROWTH = 5.0, 300.0, 1.6  # seconds between two polls
 _PATIENCE = 3 * 24 * 3600.0
 _QUEUED = "The source prepares it, or has it in a queue."
 _SHOWN = 200  # characters of a source's reason
+_READ = 4_000  # and so many are looked at
 Ask = Callable[[str, str, Any], Said]  # method, address, JSON
 
 
@@ -106,7 +107,8 @@ def _answer(plan: FilePlan, said: Said) -> dict[str, Any]:
 def _failed(plan: FilePlan, errors: Any) -> AccessError:
     """What the source says, as far as it is for people."""
     words = [one for one in errors if isinstance(one, str)] if isinstance(errors, list) else []
-    text = " ".join(re.sub(r"[^\x20-\x7e\xa0-\uffff]+|<[^>]*>", " ", " ".join(words)).split())
+    said = " ".join(words)[:_READ]
+    text = " ".join(re.sub(r"[^\x20-\x7e\xa0-\uffff]+|<[^<>]*>", " ", said).split())
     # paths, addresses and traces say something of the source's machine, and nothing to a person
     if re.search(r"://|/\w+/\w+|\\|Traceback|File \"", text):
         text = ""

@@ -20,6 +20,7 @@ from pelagos.datapool.orders_shown import OrderRow, Viewer
 from pelagos.datapool.space import Demand, Limits
 from pelagos.datapool.waking import wake
 from pelagos.errors import RefusedError
+from pelagos.services.catalogue.turns import Turns
 from pelagos.services.datapool import models, shaping
 from pelagos.services.datapool.resolving import Resolved, Resolver, criteria_of
 from pelagos.services.datapool.store import Store
@@ -33,6 +34,9 @@ T = TypeVar("T")
 
 _SOON_SECONDS = 1.0  # that an order may wait for a downloader that has nothing to fetch
 _LOOK_SECONDS = 0.02
+# of one person at a time, and how many more wait: no more than `Paces` lets through at once
+_READS, _READS_WAIT = 2, 100
+_BASKETS, _BASKETS_WAIT = 1, 20  # thousands of documents in memory each
 
 
 class Declined(Exception):
@@ -57,6 +61,8 @@ class Desk:
     ) -> None:
         self._settings, self._store, self._resolver = settings, store, resolver
         self._agent, self._folder, self._pool = agent, folder, pool
+        self._turns = Turns(_READS, _READS_WAIT)
+        self._baskets = Turns(_BASKETS, _BASKETS_WAIT)
         self._bounds = Bounds(settings.datapool.live_orders, settings.datapool.order_files)
 
     def viewer(self, caller: Caller) -> Viewer:
@@ -71,6 +77,10 @@ class Desk:
 
     async def estimate(self, caller: Caller, wanted: models.WantedOrder) -> models.Estimate:
         """What an order would be, without making it."""
+        async with self._baskets.of(caller.name):
+            return await self._estimate(caller, wanted)
+
+    async def _estimate(self, caller: Caller, wanted: models.WantedOrder) -> models.Estimate:
         found = await self._resolved(caller, wanted)
         needed = found.files
         limits = await self._limits()
@@ -105,9 +115,15 @@ class Desk:
         """Make an order; whether it is new. Raises Declined and RefusedError."""
         key = wanted.key
         if key is not None:
-            same = await self._store.read(lambda c: orders.by_key(c, caller.name, key))
+            same = await self._read(caller, lambda c: orders.by_key(c, caller.name, key))
             if same is not None:
                 return await self.show(caller, same) or _gone(), False
+        async with self._baskets.of(caller.name):
+            number, is_new = await self._create(caller, wanted)
+        self._wake()
+        return await self._soon(caller, number), is_new
+
+    async def _create(self, caller: Caller, wanted: models.WantedOrder) -> tuple[int, bool]:
         found = await self._resolved(caller, wanted)
         _check_refused(found)
         _check_terms(found, wanted)
@@ -123,14 +139,12 @@ class Desk:
             criteria_of(wanted.criteria).to_json(),
             wanted.query,
             tuple(sorted(set(wanted.accept) & set(found.terms))),
-            key,
+            wanted.key,
         )
         limits = await self._limits()
-        number, is_new = await self._store.write(
+        return await self._store.write(
             lambda c: orders.create(c, new, found.items, self._bounds, limits)
         )
-        self._wake()
-        return await self._soon(caller, number), is_new
 
     async def page(
         self,
@@ -142,8 +156,8 @@ class Desk:
     ) -> models.OrderList:
         """Orders, the newest first."""
         viewer = self.viewer(caller)
-        rows, more = await self._store.read(
-            lambda c: orders_shown.page(c, viewer, states, virtual_lab, before, limit)
+        rows, more = await self._read(
+            caller, lambda c: orders_shown.page(c, viewer, states, virtual_lab, before, limit)
         )
         shown = [shaping.order(row, caller.name) for row in rows]
         return models.OrderList(orders=shown, before=shown[-1].number if more else None)
@@ -151,7 +165,7 @@ class Desk:
     async def show(self, caller: Caller, number: int) -> models.Order | None:
         """One order; None if there is none that they may see."""
         viewer = self.viewer(caller)
-        row = await self._store.read(lambda c: orders_shown.order(c, viewer, number))
+        row = await self._read(caller, lambda c: orders_shown.order(c, viewer, number))
         return shaping.order(row, caller.name) if row is not None else None
 
     async def files(
@@ -165,7 +179,7 @@ class Desk:
                 files=[shaping.file(row) for row in rows], next=offset + limit if more else None
             )
 
-        return await self._store.read(self._visible(caller, number, question))
+        return await self._read(caller, self._visible(caller, number, question))
 
     async def citations(self, caller: Caller, number: int) -> list[models.CitationModel] | None:
         """How an order's data want to be cited; None if there is no such order."""
@@ -174,7 +188,7 @@ class Desk:
             items, collections = orders_shown.documents(connection, number)
             return [models.CitationModel(**vars(one)) for one in citations(items, collections)]
 
-        return await self._store.read(self._visible(caller, number, question))
+        return await self._read(caller, self._visible(caller, number, question))
 
     async def cancel(self, caller: Caller, number: int) -> models.Order | None:
         """Cancel an order of the caller's own; None if there is none."""
@@ -183,7 +197,7 @@ class Desk:
     async def retry(self, caller: Caller, number: int) -> models.Order | None:
         """Try an order of the caller's own again; None if there is none."""
         mine = Viewer(caller.name)
-        row = await self._store.read(lambda c: orders_shown.order(c, mine, number))
+        row = await self._read(caller, lambda c: orders_shown.order(c, mine, number))
         if row is not None and row.target == Target.WORKSPACE and row.state in AGAIN:
             needed = Demand(row.files, row.bytes_known, row.sizes_unknown, 0, 0, 0)
             _check_workspace(needed, await self._workspace_left(caller))
@@ -220,6 +234,11 @@ class Desk:
         row = await self._store.write(work)
         self._wake()
         return shaping.order(row, caller.name) if row is not None else None
+
+    async def _read(self, caller: Caller, question: Callable[[Connection], T]) -> T:
+        """The store's few threads are everybody's: of one person not all at once."""
+        async with self._turns.of(caller.name):
+            return await self._store.read(question)
 
     def _visible(
         self, caller: Caller, number: int, question: Callable[[Connection], T]

@@ -93,12 +93,15 @@ class Feed:
 
         Once a stream has begun it can only end.
         """
-        mine = sum(one.viewer.name == viewer.name for one in self._followers)
-        if mine >= _OF_ONE or len(self._followers) >= _OF_ALL:
+        if self._are_too_many(viewer, 1):
             raise HTTPException(
                 429, "Too many follow orders: close some of the others.", {"Retry-After": "5"}
             )
         await self._store.read(orders_shown.last_change)
+
+    def _are_too_many(self, viewer: Viewer, more: int) -> bool:
+        mine = sum(one.viewer.name == viewer.name for one in self._followers)
+        return mine + more > _OF_ONE or len(self._followers) + more > _OF_ALL
 
     @contextlib.contextmanager
     def follower(self, viewer: Viewer, number: int | None) -> Iterator[Follower]:
@@ -121,6 +124,8 @@ class Feed:
         """Events for somebody who may see them; `last` is the sequence that they know."""
         # who follows comes back when the database does
         with contextlib.suppress(AwayError), self.follower(viewer, number) as follower:
+            if self._are_too_many(viewer, 0):  # they came at once, and all passed `check`
+                return
             await self._begin()
             for row in await self._known(viewer, number, last):
                 follower.add(row)

@@ -169,15 +169,16 @@ def criteria_of(wanted: WantedCriteria) -> Criteria:
 
 def _merged(wanted: Iterable[WantedItem]) -> dict[Pair, list[str] | None]:
     """Each item once, with all assets that are wanted of it; None is all its data."""
-    found: dict[Pair, list[str] | None] = {}
+    found: dict[Pair, dict[str, None] | None] = {}
     for one in wanted:
         pair = (one.collection, one.item)
-        before = found.get(pair, [])
-        if one.assets is None or before is None:
+        if one.assets is None:
             found[pair] = None
-        else:
-            found[pair] = [*before, *one.assets]
-    return found
+            continue
+        before = found.setdefault(pair, {})
+        if before is not None:
+            before.update(dict.fromkeys(one.assets))
+    return {pair: None if assets is None else list(assets) for pair, assets in found.items()}
 
 
 def _check_live(count: int) -> None:

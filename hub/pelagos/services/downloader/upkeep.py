@@ -17,7 +17,7 @@ from pelagos.datapool.ledger import count
 from pelagos.datapool.model import OrderState, Target
 from pelagos.datapool.pool import Pool
 from pelagos.datapool.tables import files, order_files, orders
-from pelagos.errors import AwayError, PelagosError
+from pelagos.errors import PelagosError
 from pelagos.services.downloader.pace import Pace
 
 logger = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class Upkeep:
                 return
             try:
                 there = self._deliver.there(row.owner, row.number, Target(row.target))
-            except AwayError:
+            except PelagosError:
                 there = True  # nobody knows now
             if not there:
                 self._change(row.number, state=OrderState.EXPIRED.value)
