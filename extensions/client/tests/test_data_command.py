@@ -48,7 +48,7 @@ def ordered(source: Source, capsys: Any) -> Source:
 
 def ready() -> str:
     size = sum(argo(name).stat().st_size for name in NAMES)
-    return f"ready, 3 of 3 files, {size / 1024:.3g} KiB of {size / 1024:.3g} KiB"
+    return f"ready, 3 files, {size / 1024:.3g} KiB"
 
 
 def test_search_prints_a_table_and_saves_for_order(catalogue: Service, capsys: Any) -> None:
