@@ -78,7 +78,9 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--to", default="dataspace", help="dataspace, workspace, or a folder")
     one.add_argument("--title", default="", help="for you, to find it again")
     one.add_argument("--accept", action="append", default=[], metavar="KEY", help="accept terms")
-    one.add_argument("--virtual-lab", default="", help="on behalf of which virtual lab")
+    one.add_argument(
+        "--virtual-lab", metavar="NAME", help="on behalf of which one; your server's if not given"
+    )
     one.add_argument("--private-host", action="append", default=[], metavar="HOST:PORT",
                      help="a host that may be a private one, for a folder")  # fmt: skip
     one.add_argument("--again", metavar="ORDER", help="fetch an order again: number or folder")

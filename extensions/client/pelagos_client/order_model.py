@@ -69,6 +69,13 @@ class Status:
     owner: str = ""
     virtual_lab: str = ""
 
+    @property
+    def place(self) -> str:
+        """The folder as a person finds it in their server; of an order without a VRE, its path."""
+        if not self.folder or self.folder.startswith("/"):
+            return self.folder
+        return f"{'~/workspace' if self.to == 'workspace' else '~/dataspace/me'}/{self.folder}"
+
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
         """The service's document. Raises KeyError, TypeError, ValueError for anything else."""
@@ -94,7 +101,10 @@ class Status:
         )
 
     def __str__(self) -> str:
-        text = f"{self.state.value}, {self.ready} of {self.total} files"
+        total = f"{self.total} {'file' if self.total == 1 else 'files'}"
+        if self.state is OrderState.READY and self.ready == self.total:
+            return f"{self.state.value}, {total}, {readable(max(self.known, self.done))}"
+        text = f"{self.state.value}, {self.ready} of {total}"
         if self.known or self.done:
             text += f", {readable(self.done)} of {'at least ' if self.unknown else ''}"
             text += readable(max(self.known, self.done))
@@ -160,6 +170,14 @@ class Estimate:
     refused: tuple[Refusal, ...] = ()
     total_items: int = field(default=0, repr=False)
 
+    def _answer(self) -> str:
+        if not self.fits:
+            return f"no: {self.reason}"
+        count = len(self.refused)  # an order with one of them is refused as a whole
+        if not count:
+            return "yes"
+        return f"no: leave out {'this granule' if count == 1 else f'these {count} granules'}"
+
     def _lines(self) -> list[tuple[str, str]]:
         size = readable(self.known)
         if self.unknown:
@@ -169,7 +187,7 @@ class Estimate:
             ("size", size),
             ("there already", readable(self.cached)),
             ("free in the target", readable(self.free)),
-            ("can be ordered", "yes" if self.fits else f"no: {self.reason}"),
+            ("can be ordered", self._answer()),
         ]
         lines += [("to be accepted", f"{one.title}: {one.text} [{one.key}]") for one in self.accept]
         lines += [
@@ -209,7 +227,7 @@ class Citations(Sequence[Citation]):
     def __str__(self) -> str:
         lines = []
         for one in self._found:
-            licence = " ".join(filter(None, (one.licence, one.licence_text)))
+            licence = _terms(one)
             lines.append(clean(one.text) + (f"\n  Licence: {clean(licence)}" if licence else ""))
         return "\n\n".join(lines)
 
@@ -224,11 +242,17 @@ class Citations(Sequence[Citation]):
             )
             if address.startswith(("https://", "http://")):
                 text += f' <a href="{escaped(address)}" rel="noopener">{escaped(address)}</a>'
-            licence = " ".join(filter(None, (one.licence, one.licence_text)))
+            licence = _terms(one)
             entries.append(
                 f"<li>{text}{f'<br>Licence: {escaped(licence)}' if licence else ''}</li>"
             )
         return f"<ul>{''.join(entries)}</ul>"
+
+
+def _terms(citation: Citation) -> str:
+    """A licence for a person; `other` is STAC's word for "see the words", and says nothing."""
+    named = "" if citation.licence == "other" else citation.licence
+    return " ".join(filter(None, (named, citation.licence_text)))
 
 
 def pairs(title: str, lines: Iterable[tuple[str, str]]) -> str:

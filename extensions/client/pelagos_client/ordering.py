@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -55,7 +56,7 @@ def order(
     datetime: Time | None = None,
     assets: Assets = None,
     accept: Sequence[str] | bool = (),
-    virtual_lab: str = "",
+    virtual_lab: str | None = None,
     private_hosts: Iterable[str] = (),
     wait: bool = False,
 ) -> Order:
@@ -73,7 +74,8 @@ def order(
         datetime: A time to cut out, in place of the search's: RFC 3339, UTC.
         assets: Only these assets of each item; all data if None.
         accept: Keys of terms that `estimate` told, which you have read and accept; True for all.
-        virtual_lab: On behalf of which virtual lab of yours.
+        virtual_lab: On behalf of which virtual lab of yours; that of your server if None, none if
+            empty.
         private_hosts: For a folder: hosts that may be private ones, such as `"data.lan:8080"`.
         wait: Wait until it is ready, as `Order.wait` does.
 
@@ -93,7 +95,8 @@ def order(
         keys = _accepted(body, accept)
         made = hub_orders.place(
             body
-            | {"title": title, "query": found.query, "accept": keys, "virtual_lab": virtual_lab}
+            | {"title": title, "query": found.query, "accept": keys}
+            | {"virtual_lab": _own_lab() if virtual_lab is None else virtual_lab}
         )
     else:
         named = [*private_hosts, *([place_of(found.catalogue)] if found.catalogue else [])]
@@ -186,9 +189,26 @@ def look_up(keys: Sequence[tuple[str, str]], url: str | None) -> Items:
     return Items([found[key] for key in keys], catalogue=catalogue)
 
 
+def _own_lab() -> str:
+    """The virtual lab of this server."""
+    return os.environ.get("PELAGOS_VIRTUAL_LAB", "")
+
+
+def _check_spelling(to: str) -> None:
+    """A slip of the keyboard must not become a folder that this program fills by itself."""
+    meant = difflib.get_close_matches(to.lower(), (DATASPACE, WORKSPACE), 1, 0.8)
+    if meant and not Path(to).is_dir():
+        raise QuestionError(
+            f"to: {to!r} is no place of the VRE.",
+            f"Did you mean {meant[0]!r}? For a folder of that name write './{to}'.",
+        )
+
+
 def _in_pool(items: Items, to: str | os.PathLike[str]) -> bool:
     """Whether the data pool does it. Raises OrderError where nobody can."""
     if to not in (DATASPACE, WORKSPACE):
+        if hub_orders.SERVICE.configured():
+            _check_spelling(str(to))
         return False
     if not hub_orders.SERVICE.configured():
         if to == WORKSPACE:

@@ -200,9 +200,10 @@ class Order(ABC):
         found = [
             ("title", status.title),
             ("state", str(status)),
-            ("folder", status.folder),
-            ("until", f"{status.expires:%Y-%m-%d %H:%M} UTC" if status.expires else ""),
-            ("error", " ".join(filter(None, (status.error, status.next_step)))),
+            ("folder", status.place),
+            ("kept until", f"{status.expires:%Y-%m-%d %H:%M} UTC" if status.expires else ""),
+            ("error", status.error),
+            ("next", status.next_step),
             *(("note", note) for note in status.notes),
         ]
         return [(name, clean(text)) for name, text in found if text]

@@ -27,6 +27,9 @@ _COLLECTIONS = 200  # that are asked for one by one
 _PAGE = {True: 1000, False: 100}  # of the VRE's own catalogue, of others
 # what pystac-client itself puts into a request, in the form that the API wants
 _SHAPED = ("ids", "intersects", "query", "filter", "filter_lang", "sortby", "fields", "method")
+# tokens that were given to a search, by origin: what it found is ordered and opened with them.
+# They live as long as the program, and are written nowhere.
+_TOKENS: dict[tuple[str, str, int], str] = {}
 _FREE_TEXT = "item-search#free-text"
 
 
@@ -54,7 +57,8 @@ def search(
         limit: At most so many items; None for all.
         variables: Not part of the search: what `order` and `open` cut out where a source can cut.
         url: A STAC API; the VRE's catalogue (PELAGOS_CATALOGUE_API) if None.
-        token: For `url`, sent to its origin only. The VRE's catalogue gets JUPYTERHUB_API_TOKEN.
+        token: For `url`, sent to its origin only; remembered while the program runs, for its files
+            too. The VRE's catalogue gets JUPYTERHUB_API_TOKEN.
         more: What else the API takes, such as `sortby="-properties.datetime"`, `ids`, `filter`,
             or of the VRE's catalogue `parameter`, `platform`, `virtual_lab`.
 
@@ -129,13 +133,18 @@ def collections(
 
 
 def token_for(url: str) -> str:
-    """What `Authorization` is for an address: empty for all but the VRE's own catalogue."""
+    """What `Authorization` is for an address.
+
+    Empty for all but the VRE's own catalogue, and those that a search was given a token for.
+    """
     configured, token = os.environ.get(API_VARIABLE, ""), os.environ.get(TOKEN_VARIABLE, "")
     try:
-        same = bool(configured and token) and origin(url) == origin(configured)
+        given = _TOKENS.get(origin(url), "")
+        if configured and token and origin(url) == origin(configured):
+            return f"token {token}"
     except ValueError:
         return ""
-    return f"token {token}" if same else ""
+    return f"Bearer {given}" if given else ""
 
 
 def is_own(catalogue: str) -> bool:
@@ -191,7 +200,10 @@ class _Catalogue:
             self._authorization = f"token {os.environ.get(TOKEN_VARIABLE, '')}"
             self._authorization = self._authorization if os.environ.get(TOKEN_VARIABLE) else ""
         else:
-            self._authorization = f"Bearer {token}" if token else ""
+            if token:
+                _TOKENS[self._origin] = token
+            given = _TOKENS.get(self._origin, "")
+            self._authorization = f"Bearer {given}" if given else ""
         self.name = "The catalogue" if self.own else f"The catalogue at {self._origin[1]}"
 
     def open(self) -> Any:

@@ -29,6 +29,7 @@ from pelagos_client.errors import (
     OrderError,
     OrderFailedError,
     OrderTimeoutError,
+    QuestionError,
     ServiceAwayError,
     ServiceRefusedError,
 )
@@ -154,6 +155,42 @@ def test_orders_are_listed_and_found_by_number(vre: Vre) -> None:
         assert "<img" not in shown._repr_html_()  # type: ignore[attr-defined]
     with pytest.raises(ServiceRefusedError, match="no order"):
         pelagos_client.get(4711)
+
+
+def test_an_order_that_is_ready_shows_its_folder_and_no_error(vre: Vre) -> None:
+    order = pelagos_client.order(vre.items(NAMES[0])).wait(60, progress=False)
+    lines = dict(line.strip().split(": ", 1) for line in repr(order).splitlines()[1:])
+    assert lines["folder"] == f"~/dataspace/me/orders/{order.number}"
+    assert lines["state"].startswith("ready, 1 file, ")
+    assert lines["next"].startswith("Open it")
+    assert "error" not in lines
+
+
+def test_an_order_is_made_on_behalf_of_the_servers_virtual_lab(
+    vre: Vre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    place = hub_orders.place
+    monkeypatch.setattr(hub_orders, "place", lambda body: asked.append(body) or place(
+        body | {"virtual_lab": ""}))  # fmt: skip
+    monkeypatch.setenv("PELAGOS_VIRTUAL_LAB", "ocean-climate")
+    pelagos_client.order(vre.items(NAMES[0]))
+    pelagos_client.order(vre.items(NAMES[0]), virtual_lab="")
+    assert [one["virtual_lab"] for one in asked] == ["ocean-climate", ""]
+
+
+@pytest.mark.parametrize("to", ["workspce", "Dataspace", "datapace"])
+def test_a_misspelt_target_becomes_no_folder(vre: Vre, to: str) -> None:
+    with pytest.raises(QuestionError, match="Did you mean"):
+        pelagos_client.order(vre.items(NAMES[0]), to)
+    assert list(pelagos_client.orders()) == []
+
+
+def test_an_estimate_with_an_unknown_granule_says_no(vre: Vre) -> None:
+    wrong = Items([*vre.items(NAMES[0]).documents, {"id": "misspelt", "collection": FLOATS}])
+    shown = str(pelagos_client.estimate(wrong))
+    assert "can be ordered  no: leave out this granule" in shown
+    assert "misspelt" in shown
 
 
 def test_an_items_file_is_found_in_the_pool(vre: Vre) -> None:

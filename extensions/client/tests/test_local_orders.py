@@ -53,6 +53,16 @@ def test_an_order_brings_its_files_documents_and_citations(source: Source, here:
     assert status.done == status.known == sum(argo(name).stat().st_size for name in NAMES)
 
 
+def test_its_readme_tells_a_command_that_fetches_it_again(source: Source, here: Path) -> None:
+    """It has no number that another program knows; its query.json has all that is needed."""
+    order = ordered(source, floats(source)[:1], to="mine").wait(60, progress=False)
+    text = (here / "mine" / "README.txt").read_text()
+    assert text.startswith("Order\n")
+    assert "1 file, " in text
+    assert "pelagos-data order query.json\n" in text
+    assert "Licence: other" not in str(order.cite())
+
+
 def test_it_is_found_again_by_number_and_by_folder(source: Source, here: Path) -> None:
     ordered(source, floats(source)).wait(60, progress=False)
     ordered(source, floats(source), title="second").wait(60, progress=False)
@@ -93,7 +103,7 @@ def test_waiting_ends_and_the_order_goes_on(source: Source, capsys: Any) -> None
         _ = order.files
     gate.set()
     order.wait(60)
-    assert "ready, 3 of 3 files" in capsys.readouterr().out
+    assert "ready, 3 files, " in capsys.readouterr().out
 
 
 def test_ctrl_c_stops_waiting_and_not_the_order(source: Source, capsys: Any) -> None:

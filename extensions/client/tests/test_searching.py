@@ -11,6 +11,7 @@ from typing import Any
 import pelagos_client
 import pytest
 from catalogue_service import FLOAT_COUNT, FLOATS, STATIONS, HubStandIn, Service, build, settings
+from pelagos_client import searching
 from pelagos_client.asking import box_of, time_of
 from pelagos_client.errors import NotConfiguredError, QuestionError, SearchError
 from pelagos_client.items import Items, items_of
@@ -185,6 +186,23 @@ def test_refusals_have_the_catalogues_own_reason(
         pelagos_client.search(collections=FLOATS)
     with pytest.raises(SearchError, match="does not answer"):
         pelagos_client.search("x", url="http://127.0.0.1:9/")
+
+
+def test_a_searchs_token_is_for_the_files_of_its_catalogue_too(
+    catalogue: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who searches a VRE from elsewhere can order and open what it found."""
+    for name in ("PELAGOS_CATALOGUE_API", "JUPYTERHUB_API_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(searching, "_TOKENS", {})
+    file = f"{catalogue.url}/files/src/a.nc"
+    assert searching.token_for(file) == ""
+    token = catalogue.hub.person("ada")
+    found = pelagos_client.search(collections=FLOATS, limit=1, url=f"{catalogue.url}/", token=token)
+    assert searching.token_for(file) == f"Bearer {token}"
+    assert searching.token_for("http://127.0.0.2:1/files/src/a.nc") == ""
+    assert token not in json.dumps(found.to_dict())
+    assert searching.collection_documents(found)[FLOATS]["id"] == FLOATS
 
 
 def test_a_token_goes_to_its_origin_only(

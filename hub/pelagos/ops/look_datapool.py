@@ -65,10 +65,17 @@ def _newest() -> str | None:
 
 
 def _other_version(version: str | None) -> Finding:
+    if version is None:  # an empty PostgreSQL, looked at before the first start
+        return Finding(
+            "orders",
+            Level.WARNING,
+            "the database of orders answers, and has no tables yet",
+            "./pelagos up makes them.",
+        )
     return Finding(
         "orders",
         Level.ERROR,
-        f"the database of orders is of another version ({version or 'none'})",
+        f"the database of orders is of another version ({version})",
         "./pelagos up brings it up to date, unless a newer Pelagos has made it.",
     )
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from pelagos_client.access import AccessError
 from pelagos_client.documents.citing import Cited, plain
 from pelagos_client.documents.model import Citation, DeliveredFile, OrderFacts
-from pelagos_client.documents.texts import checksum, json_text, licence_name, moment
+from pelagos_client.documents.texts import checksum, count, json_text, licence_name, moment
 
 NAME = "ro-crate-metadata.json"
 _VERSION = "1.1"
@@ -81,7 +81,7 @@ class _Writer:
         facts, titles = self._facts, [one.citation.title for one in self._found]
         shown = "; ".join(titles[:5]) + (" and others" if len(titles) > 5 else "")
         return (
-            f"{len(facts.files)} files of {shown or 'no data set'}, ordered by {facts.owner} on "
+            f"{count(len(facts.files))} of {shown or 'no data set'}, ordered by {facts.owner} on "
             f"{moment(facts.created)[:10]} in the data pool of {facts.site or 'Pelagos'}."
         )
 
@@ -160,7 +160,8 @@ class _Writer:
             fields["sha256"] = found.digest.hex()
         if file.fetched:
             fields["sdDatePublished"] = moment(file.fetched)
-        if file.url:
+        # one of the VRE's own files has no address that anybody else could follow
+        if file.url.startswith(("https://", "http://", "ftp://")):
             fields["url"] = file.url
         if source:
             fields["isBasedOn"] = {"@id": source}

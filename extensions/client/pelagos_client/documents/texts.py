@@ -144,11 +144,11 @@ def readme(facts: OrderFacts, names: Iterable[str]) -> str:
     size = sum(file.size for file in facts.files)
     title = plain(facts.title)
     lines = [
-        f"Order {facts.number}{f': {title}' if title else ''}",
+        f"Order{f' {facts.number}' if facts.number else ''}{f': {title}' if title else ''}",
         "",
         f"Ordered by {plain(facts.owner)} on {_day(facts.created)}"
         f"{f' at {plain(facts.site)}' if facts.site else ''}, ready on {_day(facts.ready)}: "
-        f"{len(facts.files)} files, {size} bytes.",
+        f"{count(len(facts.files))}, {size} bytes.",
         "",
         *(_of_copies(facts) if facts.target == "workspace" else _of_links(facts)),
         "",
@@ -193,9 +193,11 @@ def _of_copies(facts: OrderFacts) -> list[str]:
 
 
 def _again(facts: OrderFacts) -> str:
-    return f"pelagos-data order --again {facts.number}"
+    # a program's own order has a number in its working folder at best: its query says it all
+    return f"pelagos-data order --again {facts.number}" if facts.site else _FROM_QUERY
 
 
+_FROM_QUERY = "pelagos-data order query.json"
 _ABOUT = {
     "query.json": "what was searched and ordered, and every file with its source",
     "CITATION.txt": "how to cite the data",
@@ -209,6 +211,11 @@ _ABOUT = {
 def moment(when: datetime) -> str:
     """RFC 3339 in UTC, in whole seconds."""
     return when.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def count(files: int) -> str:
+    """So many files, in words."""
+    return f"{files} {'file' if files == 1 else 'files'}"
 
 
 def _day(when: datetime) -> str:

@@ -35,7 +35,7 @@ _STATES = {
 _DONE = {
     "cancelled": "The order is cancelled.",
     "retried": "Trying again. This page shows how it goes.",
-    "deleted": "The order is forgotten.",
+    "deleted": "The order is forgotten. Delete its folder if you need no more of it.",
 }
 
 
@@ -133,6 +133,11 @@ def _shown(order: models.Order) -> dict[str, Any]:
         "mark": mark,
         "state_text": text,
         "folder": f"{above}/{order.folder}" if order.folder else "",
+        "is_whole": order.state is OrderState.READY and order.files.ready == order.files.total,
+        # what is in the workspace stays; with the time the pool forgets its own copy
+        "kept": "its files stay at least"
+        if order.to is Target.DATASPACE
+        else "the data pool has them too, at least",
         "can_cancel": order.state in UNDER_WAY,
         "can_retry": order.state in AGAIN,
         "has_progress": order.state in UNDER_WAY and bool(order.files.total),
