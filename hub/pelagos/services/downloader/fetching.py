@@ -68,7 +68,9 @@ class Result:
         error = self.error
         if isinstance(error, OccupiedError):
             return False
-        return isinstance(error, PASSING) or (isinstance(error, AnswerError) and bool(error.again))
+        if type(error) is DownloadError or isinstance(error, AnswerError):
+            return bool(error.again)  # as the source's words have it
+        return isinstance(error, PASSING)
 
 
 class Fetch:
