@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from download_source import Source, say, serve
-from downloader_kit import Asked, Kit, kit
+from download_source import Source, say, serve, slow
+from downloader_kit import Asked, Kit, asked, kit
 from pelagos.datapool.database import transaction
 from pelagos.datapool.model import FileState, OrderState
 from pelagos.datapool.tables import files
@@ -114,3 +114,36 @@ def test_a_job_that_fails_ends_in_a_sentence_and_can_be_made_anew(
         made = came(source, CREATE)
         until(lambda: came(source, CREATE) > made or came(source, CREATE) == 2, 20)
         until(lambda: pool.state_of(number) is OrderState.WAITING, 20)
+
+
+def test_one_broken_file_does_not_stop_its_host_for_all(source: Source, tmp_path: Path) -> None:
+    source.always["/broken.nc"] = say(503)
+    source.add("/good.nc", b"good")
+    with kit(tmp_path, source.url("/"), start=False) as pool:
+        pool.pace |= {"retries": [600.0], "rest": 1.0}
+        pool.start()
+        broken = pool.order("ann", [Asked("broken.nc", source.url("/broken.nc"))])
+        until(lambda: pool.file("broken.nc").tries == 1, 30)
+        pool.wait(pool.order("bob", [Asked("good.nc", source.url("/good.nc"))]), seconds=20)
+        assert not pool.state_of(broken).over
+
+
+def test_files_of_unknown_sizes_do_not_fill_more_than_the_quota(
+    source: Source, tmp_path: Path
+) -> None:
+    names = [f"f{n}.nc" for n in range(4)]
+    for name in names:
+        source.add(f"/{name}", os.urandom(800_000))
+        source.always[f"/{name}"] = slow(400_000)
+    with kit(tmp_path, source.url("/"), start=False, quota=1_100_000) as pool:
+        pool.pace["no_room"] = [1.0]
+        pool.start()
+        numbers = [
+            pool.order(f"user{n}", asked(source, name, declared=False))
+            for n, name in enumerate(names)
+        ]
+        until(lambda: all(pool.state_of(one).over for one in numbers), 60)
+        states = [pool.state_of(one) for one in numbers]
+        assert states.count(OrderState.READY) == 1
+        assert "no room" in pool.row(numbers[states.index(OrderState.FAILED)]).error
+        assert len(pool.names()) == 1

@@ -61,6 +61,7 @@ class Result:
     waiting: Waiting | None = None
     error: DownloadError | None = None
     done: int = 0
+    no_room: bool = False  # it was stopped for want of it
 
     @property
     def passing(self) -> bool:
@@ -79,6 +80,7 @@ class Fetch:
     def __init__(self, task: Task, known: Known, root: Path) -> None:
         self.task = task
         self.cancel = threading.Event()
+        self.no_room = False  # set before `cancel` if that is why
         self.plan = FilePlan.from_json(json.loads(task.plan))
         self._known, self._root = known, root
         self._download: Download | None = None
@@ -99,7 +101,7 @@ class Fetch:
         try:
             found = self._run()
         except DownloadError as error:
-            return Result(error=error, done=self.done)
+            return Result(error=error, done=self.done, no_room=self.no_room)
         except (PelagosError, ClientError) as error:
             sentence = f"{error} {error.mend}".strip()
             return Result(error=DownloadError(sentence), done=self.done)
@@ -111,7 +113,8 @@ class Fetch:
             return Result(waiting=found, done=self.done)
         if found.good:
             return Result(got=found, done=found.size)
-        return Result(error=found.error or DownloadError("It ended."), done=self.done)
+        error = found.error or DownloadError("It ended.")
+        return Result(error=error, done=self.done, no_room=self.no_room)
 
     def _run(self) -> Fetched | Waiting:
         if self.plan.protocol is Protocol.LOCAL:

@@ -243,6 +243,12 @@ class Downloader:
             if done != self._told.get(file, 0):
                 self._told[file] = done
                 self._ledger.put(ledger.progressed(file, done))
+        unknown = [one for one in running.values() if one.plan.size is None]
+        if unknown and (pressed := self._room.pressed()) and self._room.evict(pressed) < pressed:
+            # nobody knew how large they are: the one that has least waits until there is room
+            least = min(unknown, key=lambda one: one.done)
+            least.no_room = True
+            least.cancel.set()
 
     def _settle(self) -> None:
         """Say how orders stand whose files have changed."""
@@ -343,7 +349,7 @@ class Downloader:
             )
         fetch = Fetch(task, known, self._pool.root)
         try:
-            if not self._room.reserve(task.file, fetch.plan.size or 0, task.done):
+            if not self._room.reserve(task.file, fetch.plan.size or task.done, task.done):
                 return self._no_room(task, task.done)
         except (AwayError, OSError) as error:
             logger.warning("No room can be made: %s", error)
@@ -366,7 +372,8 @@ class Downloader:
             return ledger.waiting(task, result.waiting.job, result.waiting.note, at)
         error = result.error or DownloadError("It ended.")
         if isinstance(error, StoppedError):
-            return ledger.stopped(task, result.done)
+            no_room = result.no_room and task.file not in self._dropped
+            return (self._no_room if no_room else ledger.stopped)(task, result.done)
         if isinstance(error, SpaceError):
             return self._no_room(task, result.done)
         # as long as it grows it is worth while
