@@ -372,8 +372,9 @@ class Downloader:
             return ledger.waiting(task, result.waiting.job, result.waiting.note, at)
         error = result.error or DownloadError("It ended.")
         if isinstance(error, StoppedError):
-            no_room = result.no_room and task.file not in self._dropped
-            return (self._no_room if no_room else ledger.stopped)(task, result.done)
+            if result.no_room and task.file not in self._dropped:
+                return self._no_room(task, result.done)
+            return ledger.stopped(task, result.done)
         if isinstance(error, SpaceError):
             return self._no_room(task, result.done)
         # as long as it grows it is worth while
