@@ -113,8 +113,8 @@ class Fetch:
             return Result(waiting=found, done=self.done)
         if found.good:
             return Result(got=found, done=found.size)
-        error = found.error or DownloadError("It ended.")
-        return Result(error=error, done=self.done, no_room=self.no_room)
+        why = found.error or DownloadError("It ended.")
+        return Result(error=why, done=self.done, no_room=self.no_room)
 
     def _run(self) -> Fetched | Waiting:
         if self.plan.protocol is Protocol.LOCAL:
