@@ -49,6 +49,10 @@ class Handler(BaseHTTPRequestHandler):
         else:
             say(404)(self)
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        self.do_GET()
+
     def log_message(self, *_: Any) -> None:
         pass
 

@@ -1,8 +1,9 @@
 """The database of orders: SQLite in the state folder, or PostgreSQL elsewhere.
 
-Whoever changes orders takes the next number of changes first in its transaction (`next_change`): on
-PostgreSQL that makes others who change orders wait until its end, as SQLite always does. So numbers
-become visible in their order, and what was counted at the beginning holds at the end.
+One writes at a time: on PostgreSQL a `transaction` first locks the row of the counter, as on SQLite
+it locks the file. So numbers of changes (`next_change`) become visible in their order, what was
+read at the beginning holds at the end, and no two that lock files in another order wait for each
+other.
 """
 
 from __future__ import annotations
@@ -16,7 +17,18 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url, text, update
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    exc,
+    make_url,
+    select,
+    text,
+    update,
+)
 
 from pelagos.datapool.tables import counter
 from pelagos.errors import AwayError, StateError
@@ -31,6 +43,7 @@ _STATEMENT_SECONDS = 30
 _SILENCE_SECONDS = 15  # of the network
 _MIGRATION_LOCK = 7_305_117_042  # any number, the same in all programs
 _READING = "pelagos_reading"
+_ALONE = select(counter.c.value).where(counter.c.name == "changes").with_for_update()
 _AWAY = (exc.DatabaseError, exc.InterfaceError, exc.TimeoutError)
 _OURS = (exc.IntegrityError, exc.ProgrammingError, exc.DataError, exc.NotSupportedError)
 
@@ -101,7 +114,7 @@ def migrate(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     script = ScriptDirectory.from_config(config)
-    with transaction(engine) as connection:
+    with _answering(), engine.begin() as connection:  # there may be no counter yet
         if connection.dialect.name == "postgresql":
             connection.execute(text("SET LOCAL lock_timeout = '60s'"))
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
@@ -112,8 +125,13 @@ def migrate(engine: Engine) -> None:
 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Connection]:
-    """A transaction that is kept if nothing is raised. Raises AwayError if the database is away."""
+    """A transaction that is kept if nothing is raised, and the only one that writes meanwhile.
+
+    Raises AwayError if the database is away.
+    """
     with _answering(), engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(_ALONE)
         yield connection
 
 

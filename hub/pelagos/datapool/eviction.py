@@ -203,9 +203,10 @@ def _strange(
             )
         )
         known = {row.place for row in rows if row.state != FileState.ABSENT.value}
-    # a minute: what has just got its name may not be in the database yet
-    yield from (
-        (found.place, found.size)
-        for found in names
-        if found.place not in known and now - found.changed > 60
-    )
+        # within the transaction: else one that is ordered just now would be fetched and then go.
+        # A minute: what has just got its name may not be in the database yet
+        yield from (
+            (found.place, found.size)
+            for found in names
+            if found.place not in known and now - found.changed > 60
+        )

@@ -104,6 +104,7 @@ def waiting(task: queue.Task, job: Mapping[str, Any], note: str, at: float) -> E
         "job": json.dumps(dict(job)),
         "notes": notes,
         "not_before": at,
+        "tries": 0,
         "error": "",
     }
     return Entry(task.file, values)

@@ -18,6 +18,8 @@ CHUNK = 500
 _LIVE = tuple(state.value for state in UNDER_WAY)
 _NAMED = 3  # files that an error names
 NO_ROOM = "The pool is full: it waits until there is room."
+STORAGE_AWAY = "All its files are here; its folder is made when its storage answers again."
+PASSING = frozenset({NO_ROOM, STORAGE_AWAY})  # notes of what holds just now
 CHANGED_ORDER = "The source has changed files since they were first fetched: see the files' notes."
 CHANGED = "The source has changed since: this is another version."
 
@@ -219,7 +221,7 @@ def settle(connection: Connection, number: int) -> OrderState | None:
         return None
     counted = tally(connection, number)
     state = _state(counted, OrderState(row.state))
-    kept = [note for note in json.loads(row.notes) if note != NO_ROOM]
+    kept = [note for note in json.loads(row.notes) if note not in PASSING]
     values: dict[str, Any] = {
         "state": state.value,
         "files_ready": counted.of(FileState.PRESENT, FileState.EMPTY),

@@ -161,6 +161,8 @@ class Schedule:
 
     def rests_until(self) -> float | None:
         """When the first host that has a rest may be asked again; None if none has one."""
+        now = self._clock()
+        self._rests = {host: until for host, until in self._rests.items() if until > now}
         return min(self._rests.values(), default=None)
 
     @property

@@ -70,6 +70,7 @@ class Result:
     error: DownloadError | None = None
     done: int = 0
     is_empty: bool = False  # the source has nothing in this part
+    no_room: bool = False  # it was stopped for want of it
 
     @property
     def passing(self) -> bool:
@@ -77,7 +78,9 @@ class Result:
         error = self.error
         if isinstance(error, OccupiedError):
             return False
-        return isinstance(error, PASSING) or (isinstance(error, AnswerError) and bool(error.again))
+        if type(error) is DownloadError or isinstance(error, AnswerError):
+            return bool(error.again)  # as the source's words have it
+        return isinstance(error, PASSING)
 
 
 class Fetch:
@@ -86,6 +89,7 @@ class Fetch:
     def __init__(self, task: Task, known: Known, root: Path) -> None:
         self.task = task
         self.cancel = threading.Event()
+        self.no_room = False  # set before `cancel` if that is why
         self.plan = FilePlan.from_json(json.loads(task.plan))
         self._known, self._root = known, root
         self._download: Download | None = None
@@ -106,7 +110,7 @@ class Fetch:
         try:
             found = self._run()
         except DownloadError as error:
-            return Result(error=error, done=self.done)
+            return Result(error=error, done=self.done, no_room=self.no_room)
         except EmptyError as error:
             if self.plan.request.get("may_be_empty"):  # another part may have something
                 return Result(is_empty=True)
@@ -122,7 +126,8 @@ class Fetch:
             return Result(waiting=found, done=self.done)
         if found.good:
             return Result(got=found, done=found.size)
-        return Result(error=found.error or DownloadError("It ended."), done=self.done)
+        why = found.error or DownloadError("It ended.")
+        return Result(error=why, done=self.done, no_room=self.no_room)
 
     def _run(self) -> Fetched | Waiting:
         if self.plan.protocol is Protocol.LOCAL:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-import queue as queues
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from pelagos_client.access import Criteria
 from pelagos_client.documents import DeliveredFile, OrderFacts, write
-from sqlalchemy import Engine, Row, select, update
+from sqlalchemy import Connection, Engine, Row, select, update
 
 from pelagos import __version__
 from pelagos.datapool import queue
@@ -26,6 +26,7 @@ from pelagos.datapool.queue import CHUNK, Live
 from pelagos.datapool.tables import files, order_files, order_items, orders, records
 from pelagos.errors import AwayError, PelagosError
 from pelagos.services.downloader.pace import Pace
+from pelagos.services.downloader.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -88,11 +89,7 @@ class Finisher:
     ) -> None:
         self._database, self._pool, self._deliver = database, pool, deliver
         self._keep, self._site, self._pace = keep, site, pace
-        self._queues: dict[Target, queues.SimpleQueue[Live | None]] = {
-            target: queues.SimpleQueue() for target in Target
-        }
-        self._lock = threading.Lock()
-        self._busy: set[int] = set()
+        self._turns = {target: Turns() for target in Target}
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(
@@ -111,43 +108,48 @@ class Finisher:
     def stop(self) -> None:
         """End; what is half done is done again."""
         self._stop.set()
-        for target in Target:
-            for _ in range(2):
-                self._queues[target].put(None)
+        for turns in self._turns.values():
+            turns.end()
         for thread in self._threads:
             thread.join(3)
 
     def add(self, order: Live) -> None:
         """All files of this order are in the pool. Adding it twice is no harm."""
-        with self._lock:
-            if order.number in self._busy:
-                return
-            self._busy.add(order.number)
-        self._queues[order.target].put(order)
+        self._turns[order.target].add(order)
 
     def _run(self, target: Target) -> None:
-        while (order := self._queues[target].get()) is not None:
+        turns = self._turns[target]
+        while (order := turns.take()) is not None:
+            again = _AWAY_SECONDS
             try:
-                self._to_its_end(order)
+                again = self.once(order)
             finally:
-                with self._lock:
-                    self._busy.discard(order.number)
+                turns.done(order, again)
 
-    def _to_its_end(self, order: Live) -> None:
-        while not self._stop.is_set():
-            pause = _AWAY_SECONDS
+    def once(self, order: Live) -> float:
+        """Go on with an order; after how many seconds again, 0 if there is nothing more to do."""
+        try:
             try:
-                pause = self._step(order)
-            except AwayError as error:
-                logger.warning("Order %d: %s", order.number, error)
+                return self._step(order)
+            except AwayError:
+                raise
             except PelagosError as error:
                 self._fail(order, error.sentence)
             except Exception as error:  # an order that stays as it is for ever would be worse
                 logger.exception("Order %d", order.number)
                 self._fail(order, f"A fault of this program ({type(error).__name__}).")
-            if not pause:
-                return
-            self._stop.wait(pause)
+        except AwayError as error:
+            logger.warning("Order %d: %s", order.number, error)
+            self._tell_why(order)
+            return _AWAY_SECONDS
+        return 0
+
+    def _tell_why(self, order: Live) -> None:
+        """Its owner sees that all is here, and what is waited for."""
+        with suppress(AwayError), transaction(self._database) as connection:
+            sequence = next_change(connection)
+            if connection.execute(select(orders.c.number).where(*_still(order))).first():
+                queue.add_note(connection, order.number, sequence, queue.STORAGE_AWAY)
 
     def _step(self, order: Live) -> float:
         """Go on with an order; after how many seconds again, 0 if it is done. Raises AwayError."""
@@ -156,8 +158,11 @@ class Finisher:
             return 0
         if contents.lost:
             with transaction(self._database) as connection:
-                queue.take(connection, order.number, contents.lost, time.time())
-                queue.settle(connection, order.number)
+                lost = self._remove_lost(connection, contents.lost)
+                queue.take(connection, order.number, lost, time.time())
+                state = queue.settle(connection, order.number)
+            if state is OrderState.VERIFYING:
+                return self._pace.copying  # they have come meanwhile
             self.back(order)
             return 0
         parcel = self._parcel(order, row, contents)
@@ -165,8 +170,7 @@ class Finisher:
         while not self._stop.is_set():
             outcome = self._deliver.deliver(parcel)
             if outcome.state is DeliveryState.DONE:
-                self._ready(order, outcome)
-                return 0
+                return self._ready(order, outcome)
             if outcome.state is DeliveryState.FAILED:
                 self._fail(order, outcome.reason)
                 return 0
@@ -174,6 +178,22 @@ class Finisher:
                 return 0  # cancelled
             self._stop.wait(self._pace.copying)
         return 0
+
+    def _remove_lost(self, connection: Connection, lost: list[int]) -> list[int]:
+        """Of files that were lost those that still are; what is at their places is not theirs, and
+        would be taken for the whole file."""
+        found = []
+        for start in range(0, len(lost), CHUNK):
+            rows = connection.execute(
+                select(files.c.id, files.c.place, files.c.size, files.c.fetched).where(
+                    files.c.id.in_(lost[start : start + CHUNK]),
+                    files.c.state == FileState.PRESENT.value,
+                )
+            )
+            found += [row for row in rows if not self._pool.is_there(*row[1:])]
+        for row in found:
+            self._pool.remove(row.place)
+        return [row.id for row in found]
 
     def _read(self, order: Live) -> tuple[Row[Any] | None, _Contents]:
         columns = [one for one in files.c if one.name not in ("identity", "job", "error")]
@@ -227,7 +247,7 @@ class Finisher:
             target=order.target.value,
             expires=datetime.fromtimestamp(ready + self._keep, UTC),
             version=__version__,
-            notes=tuple(note for note in json.loads(row.notes) if note != queue.NO_ROOM),
+            notes=tuple(note for note in json.loads(row.notes) if note not in queue.PASSING),
         )
         links = {
             one.path: place for one, place in zip(contents.files, contents.places, strict=True)
@@ -263,14 +283,18 @@ class Finisher:
                 queue.change(connection, order.number, sequence, bytes_copied=copied)
         return row is not None
 
-    def _ready(self, order: Live, outcome: Outcome) -> None:
+    def _ready(self, order: Live, outcome: Outcome) -> float:
+        """Say so, if all files are there now; else after how many seconds to look again."""
         now = time.time()
         with transaction(self._database) as connection:
             sequence = next_change(connection)
             row = connection.execute(select(orders.c.notes).where(*_still(order))).first()
             if row is None:
-                return
-            notes = [note for note in json.loads(row.notes) if note != queue.NO_ROOM]
+                return 0
+            counted = queue.tally(connection, order.number)
+            if counted.of(FileState.PRESENT) < sum(counted.count.values()):
+                return self._pace.copying  # somebody else has missed one meanwhile
+            notes = [note for note in json.loads(row.notes) if note not in queue.PASSING]
             mine = order_files.c.order == order.number
             checksum = (
                 select(files.c.checksum).where(files.c.id == order_files.c.file).scalar_subquery()
@@ -299,22 +323,21 @@ class Finisher:
                 error="",
                 notes=json.dumps(notes),
             )
+        return 0
 
     def _fail(self, order: Live, reason: str) -> None:
-        try:
-            with transaction(self._database) as connection:
-                sequence = next_change(connection)
-                if connection.execute(select(orders.c.number).where(*_still(order))).first():
-                    queue.change(
-                        connection,
-                        order.number,
-                        sequence,
-                        state=OrderState.FAILED.value,
-                        finished=time.time(),
-                        error=reason,
-                    )
-        except AwayError as error:
-            logger.warning("Order %d: %s", order.number, error)
+        """Raises AwayError: then it is tried again."""
+        with transaction(self._database) as connection:
+            sequence = next_change(connection)
+            if connection.execute(select(orders.c.number).where(*_still(order))).first():
+                queue.change(
+                    connection,
+                    order.number,
+                    sequence,
+                    state=OrderState.FAILED.value,
+                    finished=time.time(),
+                    error=reason,
+                )
 
 
 def _still(order: Live) -> tuple[Any, ...]:

@@ -35,7 +35,8 @@ logger = logging.getLogger(__name__)
 
 _WINDOW = 500  # files of one order in memory
 _IN_MEMORY = 20_000  # files of all orders
-_TROUBLE = 1.0
+_SWEEP = 30.0
+_POLITE = 300.0  # seconds that a source may want all of us to wait, because of one file
 
 
 class Downloader:
@@ -63,6 +64,9 @@ class Downloader:
         self._tasks: dict[int, Task] = {}
         self._running: dict[int, Fetch] = {}
         self._touched: set[int] = set()
+        self._dropped: set[int] = set()  # files under way that nobody wanted
+        self._ended: set[int] = set()  # files that ended since a window was last read
+        self._sweep = True
         self._due = 0.0  # when files that wait may be asked for again
         self._stopping = False
         # all below is of the thread that looks
@@ -70,8 +74,7 @@ class Downloader:
         self._dirty: dict[int, float] = {}  # orders to settle, and when
         self._settled: dict[int, tuple[float, float]] = {}  # when, and how long it took
         self._told: dict[int, int] = {}  # progress by file
-        self._ticked = 0.0
-        self._sweep = True
+        self._ticked = self._swept = 0.0
         self._ledger = Ledger(database, self._written)
         self._threads = [
             threading.Thread(target=self._work, name=f"pelagos-fetch-{number}", daemon=True)
@@ -130,23 +133,38 @@ class Downloader:
             with self._changed:
                 self._schedule.drop_order(key[0])
         with self._changed:
-            running = list(self._running)
-        if gone or self._sweep:
-            self._sweep = False
-            with transaction(self._database) as connection:
-                queue.drop_unwanted(connection)
-                idle = queue.unwanted(connection, running)
-            with self._changed:
-                for file in idle:
-                    if file in self._running:
-                        self._running[file].cancel.set()
-                if gone:
-                    self._prune()
-                    self._schedule.look_again()  # what they were to fetch others may need
+            # now and then: an order may have come and gone between two looks
+            old = time.monotonic() - self._swept > _SWEEP
+            sweep, self._sweep = self._sweep or bool(gone) or old, False
+        if sweep:
+            self._drop_unwanted()
         for key, order in found.items():
             if key not in self._live:
                 self._take(order)
                 self._live[key] = order
+
+    def _drop_unwanted(self) -> None:
+        """What no order under way needs any more is not fetched, or not any further."""
+        with self._changed:
+            flying = self._schedule.flying
+        try:
+            with transaction(self._database) as connection:
+                queue.drop_unwanted(connection)
+                idle = queue.unwanted(connection, flying)
+        except AwayError:
+            with self._changed:
+                self._sweep = True
+            raise
+        with self._changed:
+            self._swept = time.monotonic()
+            self._dropped |= idle
+            for file in idle:
+                if file in self._running:
+                    self._running[file].cancel.set()
+                else:
+                    self._sweep = True  # it is about to begin, or has just ended
+            self._prune()
+            self._schedule.look_again()  # what they were to fetch others may need
 
     def _prune(self) -> None:
         waited_for = self._schedule.waiting
@@ -187,6 +205,8 @@ class Downloader:
             hungry = self._schedule.hungry(max(most // 4, 1))
         for number in hungry:
             now = time.time()
+            with self._changed:
+                self._ended = set()
             with reading(self._database) as connection:
                 tasks = queue.window(connection, number, now, most)
             jobs = [
@@ -194,9 +214,12 @@ class Downloader:
                 for task in tasks
             ]
             with self._changed:
-                flying = self._schedule.flying
-                self._tasks |= {task.file: task for task in tasks if task.file not in flying}
-                self._schedule.feed(number, jobs, more=len(tasks) == most)
+                # of files that ended meanwhile we know how they were, not how they are
+                ended = self._ended
+                jobs = [job for job in jobs if job.file not in ended]
+                known = self._schedule.flying | ended
+                self._tasks |= {task.file: task for task in tasks if task.file not in known}
+                self._schedule.feed(number, jobs, more=len(tasks) == most or bool(ended))
                 self._changed.notify_all()
         if not self._due:
             with reading(self._database) as connection:
@@ -220,6 +243,12 @@ class Downloader:
             if done != self._told.get(file, 0):
                 self._told[file] = done
                 self._ledger.put(ledger.progressed(file, done))
+        unknown = [one for one in running.values() if one.plan.size is None]
+        if unknown and (pressed := self._room.pressed()) and self._room.evict(pressed) < pressed:
+            # nobody knew how large they are: the one that has least waits until there is room
+            least = min(unknown, key=lambda one: one.done)
+            least.no_room = True
+            least.cancel.set()
 
     def _settle(self) -> None:
         """Say how orders stand whose files have changed."""
@@ -267,6 +296,10 @@ class Downloader:
             self._schedule.settled(entry.file for entry in ended)
             self._touched.update(entry.file for entry in entries)
             for entry in ended:
+                self._ended.add(entry.file)
+                if entry.file in self._dropped:
+                    self._dropped.discard(entry.file)
+                    self._sweep = True
                 if entry.values["state"] != FileState.PRESENT.value:
                     self._due = min(self._due or float("inf"), entry.values.get("not_before", 0))
                     # stopped: nobody may want it any more
@@ -293,7 +326,12 @@ class Downloader:
                     self._schedule.ended(job.file)
                     self._schedule.settled([job.file])
                 continue
-            entry = self._fetch(task, job.host)
+            try:
+                entry = self._fetch(task, job.host)
+            except Exception as error:  # without this thread all would wait for ever
+                logger.exception("File %d", task.file)
+                fault = f"A fault of this program ({type(error).__name__})."
+                entry = ledger.failed(task, fault, task.done)
             with self._changed:
                 self._running.pop(task.file, None)
                 self._schedule.ended(task.file)
@@ -311,7 +349,7 @@ class Downloader:
             )
         fetch = Fetch(task, known, self._pool.root)
         try:
-            if not self._room.reserve(task.file, fetch.plan.size or 0, task.done):
+            if not self._room.reserve(task.file, fetch.plan.size or task.done, task.done):
                 return self._no_room(task, task.done)
         except (AwayError, OSError) as error:
             logger.warning("No room can be made: %s", error)
@@ -326,7 +364,9 @@ class Downloader:
     def _entry(self, task: Task, host: str, result: Result) -> Entry:
         now = time.time()
         if result.got:
-            return ledger.present(task, result.got, now)
+            # by whatever clock the disk has: what is newer than this is not what we put there
+            there = self._pool.look(task.place)
+            return ledger.present(task, result.got, max(now, there.changed if there else 0))
         if result.is_empty:
             return ledger.empty(task)
         if result.waiting:
@@ -334,17 +374,22 @@ class Downloader:
             return ledger.waiting(task, result.waiting.job, result.waiting.note, at)
         error = result.error or DownloadError("It ended.")
         if isinstance(error, StoppedError):
+            if result.no_room and task.file not in self._dropped:
+                return self._no_room(task, result.done)
             return ledger.stopped(task, result.done)
         if isinstance(error, SpaceError):
             return self._no_room(task, result.done)
         # as long as it grows it is worth while
-        tries = 1 if result.done > task.done else task.tries + 1
+        before = task.tries if task.tries <= len(self._pace.retries) else 0  # it waited for room
+        tries = 1 if result.done > task.done else before + 1
         if not result.passing or tries > len(self._pace.retries):
             return ledger.failed(task, task_error(error), result.done)
         pause = max(self._pace.retries[tries - 1], error.after)
         if isinstance(error, SourceAway | BusyError):
             with self._changed:  # others of that host need not find out one by one
-                self._schedule.rest(host, pause)
+                self._schedule.rest(
+                    host, min(pause, max(self._pace.rest, min(error.after, _POLITE)))
+                )
         return ledger.again(task, task_error(error), result.done, tries, now + pause)
 
     def _no_room(self, task: Task, done: int) -> Entry:
