@@ -144,12 +144,14 @@ class Hand:
     # people
 
     def create(self, owner: str, *names: str, size: int | None = 10) -> int:
-        """An order of files of an item each; those that begin with `u` have no declared size."""
+        """An order of files of an item each; those that begin with `u` have no declared size, of
+        those with `e` the source may have nothing."""
         items = [
             NewItem(
                 "s", "s.c", name, {"id": name}, {"id": "s.c"},
                 (FilePlan("a", f"{name}.nc", f"https://x.org/{name}",
-                          size=None if name.startswith("u") else size),),
+                          size=None if name[0] in "ue" else size,
+                          request={"may_be_empty": True} if name[0] == "e" else {}),),
             )
             for name in names
         ]  # fmt: skip
@@ -192,7 +194,7 @@ class Hand:
         return flight
 
     def end(self, flight: Flight, how: str = "ok") -> None:
-        """And its end: ok, again, fail, wait, or stop."""
+        """And its end: ok, empty, again, fail, wait, or stop."""
         del self.flights[flight.task.file]
         entry = self.downloader._entry(flight.task, flight.job.host, self._result(flight, how))
         with self.downloader._changed:
@@ -211,6 +213,8 @@ class Hand:
             got = Fetched(request, path, State.READY, proof=Proof.LENGTH, url="https://x.org")
             digest = "1220" + hashlib.sha256(content).hexdigest()
             return Result(got=replace(got, size=10, checksum=digest))
+        if how == "empty":
+            return Result(is_empty=True)
         if how == "wait":
             return Result(waiting=Waiting(5, {"number": 1}, "It is prepared."))
         errors: dict[str, DownloadError] = {
@@ -270,6 +274,8 @@ class Hand:
         """What always holds."""
         for number in self.orders(OrderState.READY):
             for row in self.files(number):
+                if "may_be_empty" in row.plan and row.state != FileState.PRESENT.value:
+                    continue  # it had nothing, or another order asks again
                 assert row.state == FileState.PRESENT.value, f"order {number} is ready: {row}"
                 assert self.pool.is_there(row.place, row.size, row.fetched), row.place
 

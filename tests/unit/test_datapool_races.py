@@ -348,3 +348,37 @@ def test_what_was_ordered_and_cancelled_between_two_looks_is_not_queued_for_ever
     hand.cancel(hand.create("ann", "a"))
     hand.work(2, seconds=40)
     assert [row.state for row in hand.files()] == [FileState.ABSENT.value]
+
+
+# parts in which a source has nothing
+
+
+def ended(hand: Hand, **how: str) -> None:
+    """All files of the orders end, each as its name says."""
+    hand.look()
+    while flight := hand.begin():
+        name = flight.task.place.rpartition("/")[2].removesuffix(".nc")
+        hand.end(flight, how.get(name, "ok"))
+    hand.ledger.flush()
+    hand.clock.now += 1
+    hand.look()
+    hand.finish()
+
+
+def test_an_order_is_ready_without_the_part_in_which_there_is_nothing(hand: Hand) -> None:
+    number = hand.create("ann", "a", "east")
+    ended(hand, east="empty")
+    row = hand.order(number)
+    assert (row.state, row.files_ready, row.sizes_unknown) == ("ready", 2, 0)
+    assert row.bytes_done == row.bytes_known == 10
+
+
+def test_an_order_of_nothing_at_all_fails_and_says_so(hand: Hand) -> None:
+    number = hand.create("ann", "east", "eastern")
+    ended(hand, east="empty", eastern="empty")
+    row = hand.order(number)
+    assert row.state == "failed"
+    assert "has nothing in what was asked for" in row.error
+    hand.retry(number)
+    ended(hand, east="empty")
+    assert state(hand, number) is OrderState.READY

@@ -119,7 +119,7 @@ def app_for(
             feed.close()
             await asyncio.to_thread(readers.close)
             live.close()
-            store.close()
+            await asyncio.to_thread(store.close)
             await agent.close()
             await hub.close()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -20,6 +20,7 @@ Opening = Callable[[Engine], AbstractContextManager[Connection]]
 READ_SECONDS = 10.0
 WRITE_SECONDS = 25.0
 _BUSY_SECONDS = 5.0
+_CLOSE_SECONDS = 3.0
 _AWAY = "The database of orders does not answer in time."
 _AGAIN = "Nothing was lost; try again in a minute."
 
@@ -84,6 +85,7 @@ class _Lane:
         self._threads = ThreadPoolExecutor(threads, name)
         self._most, self._seconds = threads + waiting, seconds
         self._under_way = 0
+        self._running: set[Future[Any]] = set()
 
     async def run(self, work: Callable[[], T]) -> T:
         if self._under_way >= self._most:
@@ -91,6 +93,8 @@ class _Lane:
         loop = asyncio.get_running_loop()
         self._under_way += 1
         future = self._threads.submit(work)
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
         # counted until the thread is free again, whoever still waits for it
         future.add_done_callback(lambda _: self._post(loop))
         try:
@@ -109,3 +113,5 @@ class _Lane:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+        # their connections go back before the rest is closed
+        wait(list(self._running), _CLOSE_SECONDS)

@@ -292,7 +292,8 @@ class Finisher:
             if row is None:
                 return 0
             counted = queue.tally(connection, order.number)
-            if counted.of(FileState.PRESENT) < sum(counted.count.values()):
+            there = counted.of(FileState.PRESENT, FileState.EMPTY)
+            if there < sum(counted.count.values()):
                 return self._pace.copying  # somebody else has missed one meanwhile
             notes = [note for note in json.loads(row.notes) if note not in queue.PASSING]
             mine = order_files.c.order == order.number
