@@ -80,7 +80,7 @@ class HubOrder(Order):
         status = self.status
         if status.state is not OrderState.READY:
             raise not_ready(self._name, status)
-        return [self.path_of(file, status) for file in self.details()]
+        return [self.path_of(file, status) for file in self.delivered()]
 
     def path_of(self, file: OrderFile, status: Status) -> Path:
         """Where one of its files is."""

@@ -32,6 +32,7 @@ from pelagos_client.local_state import (
 )
 from pelagos_client.order_model import (
     AGAIN,
+    EMPTY,
     Citations,
     Estimate,
     OrderFile,
@@ -144,7 +145,7 @@ class LocalOrder(Order):
         status = self.status
         if status.state is not OrderState.READY:
             raise not_ready(self._name, status)
-        return [self._path / below(file.path) for file in self.details()]
+        return [self._path / below(file.path) for file in self.delivered()]
 
     def cite(self) -> Citations:
         """From what the catalogue said when it was ordered."""
@@ -308,12 +309,12 @@ def _free(folder: Path) -> int:
 
 
 def _all_there(state: LocalState, folder: Path) -> bool:
-    return all((folder / file.path).is_file() for file in state.files)
+    return all((folder / file.path).is_file() for file in state.files if file.state != EMPTY)
 
 
 def _status(state: LocalState, folder: Path, seen: local_run.Seen | None) -> Status:
     files = state.files
-    ready = sum(file.state == "ready" for file in files)
+    ready = sum(file.state in ("ready", EMPTY) for file in files)
     sizes = [file.size if file.size is not None else file.plan.size for file in files]
     return Status(
         number=state.number,

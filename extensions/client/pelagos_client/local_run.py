@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pelagos_client.access.model import Waiting
+from pelagos_client.access.model import EmptyError, Waiting
 from pelagos_client.asking import text_of
 from pelagos_client.documents.model import DeliveredFile, OrderFacts
 from pelagos_client.errors import MissingPackageError, PelagosError
 from pelagos_client.local_state import STOP, LocalFile, LocalState, locked
-from pelagos_client.order_model import OrderState, moment
+from pelagos_client.order_model import EMPTY, OrderState, moment
 
 logger = logging.getLogger(__name__)
 _SAVE_SECONDS = 1.0
@@ -82,7 +82,14 @@ class Run(threading.Thread):
         if self._stopped():
             self._end(OrderState.CANCELLED)
             return
-        failed = [file for file in self.state.files if file.state != "ready"]
+        failed = [file for file in self.state.files if file.state not in ("ready", EMPTY)]
+        if not failed and all(file.state == EMPTY for file in self.state.files):
+            self._end(
+                OrderState.FAILED,
+                "The source has nothing in what was asked for.",
+                "Order a larger box or a longer time.",
+            )
+            return
         if failed:
             self._end(
                 OrderState.FAILED,
@@ -99,7 +106,7 @@ class Run(threading.Thread):
         """Everything that is not here. Errors of one file are that file's."""
         from pelagos_client.access.obtaining import is_plain, wanted
 
-        due = [file for file in self.state.files if file.state != "ready"]
+        due = [file for file in self.state.files if file.state not in ("ready", EMPTY)]
         plain = [file for file in due if is_plain(file.plan)]
         if plain:
             requests = [wanted(one.plan, one.path, headers_for(one.plan.url)) for one in plain]
@@ -144,7 +151,10 @@ class Run(threading.Thread):
                 progress=self._tell,
             )
         except PelagosError as error:
-            file.state, file.error, file.job = "failed", str(error), None
+            if isinstance(error, EmptyError) and file.plan.request.get("may_be_empty"):
+                file.state, file.error = EMPTY, ""  # another part may have something
+            else:
+                file.state, file.error, file.job = "failed", str(error), None
             return None
         if isinstance(result, Waiting):
             file.state, file.job = "waiting", result.job
@@ -210,6 +220,7 @@ class Run(threading.Thread):
                 notes=tuple(one.notes),
             )
             for one in state.files
+            if one.state == "ready"
         )
         return OrderFacts(
             number=state.number,

@@ -132,7 +132,7 @@ def _of_order(
     paths = order.files
     pairs = [
         (file, path)
-        for file, path in zip(order.details(), paths, strict=True)
+        for file, path in zip(order.delivered(), paths, strict=True)
         if asset is None or file.asset == asset
     ]
     if not pairs:

@@ -13,6 +13,7 @@ from pelagos_client.documents.model import Citation
 from pelagos_client.progress import readable
 from pelagos_client.tables import clean, escaped
 
+EMPTY = "empty"  # state of a file: a part of a cut in which the source has nothing
 _SHOWN = 10  # refusals in an estimate
 
 

@@ -16,7 +16,7 @@ from pelagos_client.errors import (
     ServiceAwayError,
     ServiceRefusedError,
 )
-from pelagos_client.order_model import AGAIN, Citations, OrderFile, OrderState, Status, pairs
+from pelagos_client.order_model import AGAIN, EMPTY, Citations, OrderFile, OrderState, Status, pairs
 from pelagos_client.progress import Progress
 from pelagos_client.tables import clean, html_table, text_table
 
@@ -96,6 +96,10 @@ class Order(ABC):
     @abstractmethod
     def details(self) -> list[OrderFile]:
         """Its files, each with its state, source and checksum."""
+
+    def delivered(self) -> list[OrderFile]:
+        """Those that are there once it is ready: not parts in which the source has nothing."""
+        return [file for file in self.details() if file.state != EMPTY]
 
     @property
     @abstractmethod

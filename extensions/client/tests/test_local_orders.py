@@ -15,6 +15,8 @@ import pelagos_client
 import pytest
 from download_source import Source, say
 from granules import HOSTILE, NAMES, an_item, argo, floats, held, host
+from pelagos_client import local_orders
+from pelagos_client.access import FilePlan
 from pelagos_client.errors import OrderError, OrderFailedError, OrderTimeoutError
 from pelagos_client.items import Items
 from support import until
@@ -253,3 +255,43 @@ def test_a_damaged_state_is_said_so(here: Path, content: str) -> None:
         pelagos_client.get(str(here))
     with pytest.raises(OrderError, match="no order"):
         pelagos_client.get(77)
+
+
+def sides(source: Source, monkeypatch: pytest.MonkeyPatch, *empty: str) -> None:
+    """A box across the antimeridian of a table, in whose `empty` sides there is nothing."""
+    urls = {}
+    for side in ("east", "west"):
+        path = f"/erddap/{side}.nc"
+        urls[side] = source.add(path, argo(NAMES[0]).read_bytes())
+        if side in empty:
+            source.always[path] = say(404, b"Your query produced no matching results.")
+
+    def plan(*_: Any) -> list[FilePlan]:
+        request = {"protocol": "erddap", "may_be_empty": True}
+        media = "application/x-netcdf"
+        return [
+            FilePlan("s", f"{side}.nc", urls[side], type=media,
+                     request=request, is_subset=True)
+            for side in ("east", "west")
+        ]  # fmt: skip
+
+    monkeypatch.setattr(local_orders, "plan", plan)
+
+
+def test_a_side_in_which_there_is_nothing_is_no_failure(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides(source, monkeypatch, "west")
+    order = ordered(source, floats(source, NAMES[0])).wait(60, progress=False)
+    assert [path.name for path in order.files] == ["east.nc"]
+    assert sorted(file.state for file in order.details()) == ["empty", "ready"]
+    assert order.status.ready == 2
+    assert "west.nc" not in (order.folder / "ro-crate-metadata.json").read_text()
+
+
+def test_an_order_in_which_there_is_nothing_says_so(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides(source, monkeypatch, "west", "east")
+    with pytest.raises(OrderFailedError, match="nothing in what was asked for"):
+        ordered(source, floats(source, NAMES[0])).wait(60, progress=False)
