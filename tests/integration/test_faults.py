@@ -276,6 +276,8 @@ def test_down_with_servers_stops_them_and_keeps_homes(vre: Vre) -> None:
 
 def test_ctrl_c_stops_a_hub_in_the_foreground_and_leaves_servers(vre: Vre) -> None:
     vre.run("down")
+    # a child inherits that it is ignored, where the tests were started in the background
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [ROOT / "pelagos", "up", "--state", vre.folder],
         stdout=subprocess.PIPE,
@@ -284,6 +286,7 @@ def test_ctrl_c_stops_a_hub_in_the_foreground_and_leaves_servers(vre: Vre) -> No
         env={**os.environ, **vre.env},
         start_new_session=True,
     )
+    signal.signal(signal.SIGINT, handler)
     try:
         until(lambda: answers(vre), 90)
         start(vre, "onlooker")
