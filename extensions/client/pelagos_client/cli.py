@@ -19,7 +19,7 @@ from pelagos_client import ordering
 from pelagos_client.errors import PelagosError, QuestionError
 from pelagos_client.hub_orders import SERVICE
 from pelagos_client.items import SEARCH, Items, read_json
-from pelagos_client.orders import Order
+from pelagos_client.order_base import Order
 from pelagos_client.searching import collections, search
 from pelagos_client.tables import lines
 

@@ -13,6 +13,7 @@ from pelagos_client.access.model import Criteria, Terms
 from pelagos_client.documents.model import Citation
 from pelagos_client.errors import OrderError, ServiceAwayError, ServiceError, ServiceRefusedError
 from pelagos_client.items import Items
+from pelagos_client.order_base import Order, Orders, not_ready
 from pelagos_client.order_model import (
     Citations,
     Estimate,
@@ -21,7 +22,6 @@ from pelagos_client.order_model import (
     Refusal,
     Status,
 )
-from pelagos_client.orders import Order, Orders, not_ready
 from pelagos_client.web import Service
 
 API_VARIABLE = "PELAGOS_DATAPOOL_API"

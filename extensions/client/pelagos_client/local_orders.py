@@ -30,6 +30,7 @@ from pelagos_client.local_state import (
     locked,
     new_folder,
 )
+from pelagos_client.order_base import Order, Orders, not_ready
 from pelagos_client.order_model import (
     AGAIN,
     EMPTY,
@@ -41,7 +42,6 @@ from pelagos_client.order_model import (
     Status,
     moment,
 )
-from pelagos_client.orders import Order, Orders, not_ready
 from pelagos_client.progress import readable
 
 FOLDER = "pelagos-orders"

@@ -20,7 +20,7 @@ from pelagos_client.cutting import cut, joined
 from pelagos_client.errors import OpenError
 from pelagos_client.formats import OPENDAP, ZARR, open_path
 from pelagos_client.items import items_of
-from pelagos_client.orders import Order
+from pelagos_client.order_base import Order
 from pelagos_client.tables import clean, escaped, text_table
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from pelagos_client.errors import OrderError, QuestionError
 from pelagos_client.items import Items, items_of, read_json
 from pelagos_client.local_run import place_of
 from pelagos_client.local_state import STATE
+from pelagos_client.order_base import Order, Orders
 from pelagos_client.order_model import AGAIN, Estimate
-from pelagos_client.orders import Order, Orders
 from pelagos_client.searching import collection_documents, is_own, search
 
 DATASPACE, WORKSPACE = "dataspace", "workspace"
