@@ -127,6 +127,7 @@ def get(which: int | str | os.PathLike[str]) -> Order:
     """An order by its number, or by the folder that was named. Raises OrderError, ServiceError."""
     text = str(which)
     if not text.isdecimal():
+        # an int is decimal, so this is a path
         return local_orders.LocalOrder(Path(which).expanduser())  # type: ignore[arg-type]
     if hub_orders.SERVICE.configured():
         return hub_orders.get(int(text))
@@ -139,6 +140,7 @@ def again(which: int | str | os.PathLike[str], *, url: str | None = None) -> Ord
     `url`: the STAC API where its items are, if this is no VRE. Raises OrderError, QuestionError,
     SearchError, ServiceError.
     """
+    # likewise
     path = Path(which).expanduser() if not str(which).isdecimal() else None  # type: ignore[arg-type]
     if path is None or (path / STATE).is_file():
         known = get(which)

@@ -311,6 +311,7 @@ def _item_search(client: Any, extra: Mapping[str, Any], **known: Any) -> Any:
 def _with(base: Any, extra: Mapping[str, Any]) -> Any:
     """A search of pystac-client that sends what it has no argument for: `q` of items in 0.9."""
 
+    # `base` is known when it is called only: pystac-client is imported late
     class Search(base):  # type: ignore[misc]
         def get_parameters(self) -> dict[str, Any]:
             return {**super().get_parameters(), **extra}

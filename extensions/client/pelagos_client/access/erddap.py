@@ -245,6 +245,7 @@ def _bracket(
 
 def _inside(served: Served, axis: Axis, low: float, high: float) -> tuple[float, float]:
     """The outermost points of an even axis between two ends. Raises AccessError."""
+    # for the type checker: who calls has refused an axis without ends
     assert axis.low is not None and axis.high is not None and axis.size  # noqa: S101, PT018
     step = (axis.high - axis.low) / (axis.size - 1)
     first = math.ceil((low - axis.low) / step - _CLOSE)
