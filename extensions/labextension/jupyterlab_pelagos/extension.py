@@ -9,11 +9,11 @@ from typing import Any
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Unicode
 
-from jupyterlab_pelagos.handlers import about
+from jupyterlab_pelagos.handlers import about, basket, catalogue, orders, preview, storage
 from jupyterlab_pelagos.shared import CHANGED, Shared
 
 _SCHEMA = Path(__file__).with_name("events") / "changed.yaml"
-PARTS = (about,)
+PARTS = (about, catalogue, preview, basket, orders, storage)
 
 
 class PelagosExtension(ExtensionApp):
