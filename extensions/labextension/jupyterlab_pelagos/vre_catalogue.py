@@ -8,11 +8,9 @@ out for its granules, so that a count beside a data set is what opening it shows
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -28,12 +26,11 @@ from jupyterlab_pelagos.models import (
     Problem,
     Search,
 )
+from jupyterlab_pelagos.together import together
 
 SECONDS = 30.0
 _BYTES = 64 * 2**20  # of a page of 1,000 granules with all their assets
 _COUNTED = 200  # data sets whose granules are counted one by one
-_COUNT_SECONDS = 20.0  # for all of them
-_WORKERS = 4  # requests at a time: the catalogue serves others, too
 _SPLIT = 20  # data sets in one list that are looked at one by one for their words
 _COLLECTION_FIELDS = [
     "id",
@@ -66,7 +63,6 @@ _GRANULE_FIELDS = [
     ),
 ]
 _LAST_WORD = re.compile(r"(?:^|[\s,(])([^\s\"(),*]*\w)$")
-T = TypeVar("T")
 
 
 class _Phase(msgspec.Struct):
@@ -181,16 +177,12 @@ def matches(request: Search) -> dict[str, Match]:
 
 def granule(collection: str, item: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """The documents of a granule and of its data set, which may be away. Raises ServiceError."""
-    from pelagos_client.errors import PelagosError
-
     above = f"/collections/{quote(collection, safe='')}"
-    with ThreadPoolExecutor(1) as pool:
-        parent = pool.submit(_ask, "GET", above)
-        document = _ask("GET", f"{above}/items/{quote(item, safe='')}")
-        try:
-            return document, parent.result()
-        except (PelagosError, Refused):
-            return document, None
+    paths = {"item": f"{above}/items/{quote(item, safe='')}", "collection": above}
+    found, error = together(lambda name: _ask("GET", paths[name]), list(paths))
+    if "item" not in found:
+        raise error or nonsense()
+    return found["item"], found.get("collection")
 
 
 def _match(phase: _Phase | None) -> Match:
@@ -226,13 +218,13 @@ def _counts(criteria: Criteria, names: Sequence[str]) -> tuple[dict[str, _Phase]
     def count(name: str) -> _Phase:
         return _counted(criteria, _Phase([name], True))
 
-    found, error = _together(count, names)
+    found, error = together(count, names)
     if criteria.q.strip():
         none = [name for name, one in found.items() if one.matched == 0]
         if none:
             whole = set(_without_words(criteria, none))
             again = [name for name in none if name in whole]
-            more, other = _together(lambda one: _counted(criteria, _Phase([one], False)), again)
+            more, other = together(lambda one: _counted(criteria, _Phase([one], False)), again)
             found |= more
             error = error or other
     return found, error
@@ -242,28 +234,6 @@ def _counted(criteria: Criteria, phase: _Phase) -> _Phase:
     answer = _items(Search(criteria), phase, "", 1, ["id"])
     phase.matched, phase.text = _matched(answer)
     return phase
-
-
-def _together(
-    work: Callable[[str], T], names: Sequence[str]
-) -> tuple[dict[str, T], Exception | None]:
-    """A few at a time, until time is up; what failed or is late is left out."""
-    from pelagos_client.errors import PelagosError
-
-    found: dict[str, T] = {}
-    error: Exception | None = None
-    deadline = time.monotonic() + _COUNT_SECONDS
-    pool = ThreadPoolExecutor(min(_WORKERS, max(1, len(names))))
-    waiting: dict[str, Future[T]] = {name: pool.submit(work, name) for name in names}
-    try:
-        for name, one in waiting.items():
-            try:
-                found[name] = one.result(max(0.0, deadline - time.monotonic()))
-            except (PelagosError, Refused, TimeoutError) as failed:
-                error = failed
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-    return found, error
 
 
 def _without_words(criteria: Criteria, names: Iterable[str]) -> list[str]:

@@ -8,9 +8,20 @@ from typing import Any
 from jupyter_server.auth.decorator import authorized
 from tornado.web import authenticated
 
-from jupyterlab_pelagos import vre_catalogue
-from jupyterlab_pelagos.base import PelagosHandler, Refused
-from jupyterlab_pelagos.models import Address, Asked, Details, Name, Problem, Search
+from jupyterlab_pelagos import foreign_catalogue, vre_catalogue
+from jupyterlab_pelagos.base import PelagosHandler
+from jupyterlab_pelagos.details import details_of
+from jupyterlab_pelagos.models import (
+    Address,
+    Asked,
+    CollectionsPage,
+    Details,
+    Facets,
+    GranulesPage,
+    Match,
+    Name,
+    Search,
+)
 from jupyterlab_pelagos.shared import Shared
 
 
@@ -55,45 +66,46 @@ def catalogue_of(shared: Shared, named: str) -> str:
     return "" if chosen and is_own(chosen) else chosen
 
 
-def collections(shared: Shared, request: Search) -> Any:
+def collections(shared: Shared, request: Search) -> CollectionsPage:
     """Step 1: data sets."""
-    if catalogue_of(shared, request.catalogue):
-        raise _later()
+    if url := catalogue_of(shared, request.catalogue):
+        return foreign_catalogue.collections(url, request)
     return vre_catalogue.collections(request)
 
 
-def matches(shared: Shared, request: Search) -> Any:
+def matches(shared: Shared, request: Search) -> dict[str, Match]:
     """How many granules of each data set match."""
-    if catalogue_of(shared, request.catalogue):
-        raise _later()
+    if url := catalogue_of(shared, request.catalogue):
+        return foreign_catalogue.matches(url, request)
     return vre_catalogue.matches(request)
 
 
-def facets(shared: Shared, request: Search) -> Any:
-    """What can be narrowed by."""
+def facets(shared: Shared, request: Search) -> Facets:
+    """What can be narrowed by: only the VRE's catalogue tells."""
     if catalogue_of(shared, request.catalogue):
-        raise _later()
+        return Facets(0, False, {})
     return vre_catalogue.facets(request)
 
 
-def granules(shared: Shared, request: Search) -> Any:
+def granules(shared: Shared, request: Search) -> GranulesPage:
     """Step 2: granules."""
-    if catalogue_of(shared, request.catalogue):
-        raise _later()
+    if url := catalogue_of(shared, request.catalogue):
+        return foreign_catalogue.granules(url, request)
     return vre_catalogue.granules(request)
 
 
 def granule(shared: Shared, which: Which) -> Details:
     """All that is known of one."""
-    from jupyterlab_pelagos.details import details_of
-
-    if catalogue_of(shared, which.catalogue):
-        raise _later()
-    return details_of(*vre_catalogue.granule(which.collection, which.item))
+    return details_of(*documents_of(shared, which.catalogue, which.collection, which.item))
 
 
-def _later() -> Refused:
-    return Refused(501, Problem("Other catalogues can't be searched yet."))
+def documents_of(
+    shared: Shared, catalogue: str, collection: str, item: str
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The documents of a granule and of its data set, if that is known."""
+    if url := catalogue_of(shared, catalogue):
+        return foreign_catalogue.granule(url, collection, item)
+    return vre_catalogue.granule(collection, item)
 
 
 def routes(shared: Shared) -> list[tuple[str, Any, dict[str, Any]]]:
