@@ -139,6 +139,7 @@ export class CheckoutModel extends Model<ICheckoutState> {
       return;
     }
     this.set({ ordering: true, orderError: null });
+    const { count } = this.basket;
     // a title that is still on its way belongs to the order
     await this.basket.saved;
     const accept = (this.state.estimate?.accept ?? []).map(one => one.key);
@@ -147,7 +148,7 @@ export class CheckoutModel extends Model<ICheckoutState> {
       this._done(await this.api.order(accept, key));
       await this.basket.load();
     } catch (error) {
-      await this._onRefused(error as ApiError);
+      await this._onRefused(error as ApiError, count);
     } finally {
       this.set({ ordering: false });
     }
@@ -166,8 +167,7 @@ export class CheckoutModel extends Model<ICheckoutState> {
     this._ordered.emit(order);
   }
 
-  private async _onRefused(error: ApiError): Promise<void> {
-    const before = this.basket.count;
+  private async _onRefused(error: ApiError, before: number): Promise<void> {
     await this.basket.load();
     if (error.isPassing && before && !this.basket.count && !this.basket.state.error) {
       // the basket is emptied by the order: only the answer was lost
@@ -208,6 +208,7 @@ export class CheckoutModel extends Model<ICheckoutState> {
     } else {
       this._seen = basket;
       if (contentOf(basket) !== this._estimated) {
+        this.set({ orderError: null });
         this._plan(WAIT);
       }
     }
