@@ -2,11 +2,13 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { useMemo } from 'react';
 
+import { Button, Problem, Progress as Bar } from '../common';
+import { number } from '../common/format';
 import { BasketModel } from '../model/basket';
 import { useModel } from '../model/base';
 import { CommandIDs, IPelagos } from '../tokens';
 import { AddModel, IOutcome } from './addAll';
-import { countText, totalText } from './format';
+import { totalText } from './format';
 import { GranulesModel, MOST } from './model';
 
 interface IProps {
@@ -35,45 +37,35 @@ export function Actions({ pelagos, model, adding }: IProps): JSX.Element {
         role="toolbar"
         aria-label={trans.__('What to do with granules')}
       >
-        <button
-          type="button"
-          className="jp-Pelagos-button jp-mod-accept"
+        <Button kind="accept"
           disabled={!count || busy}
           title={count ? totalText(chosen, trans) : trans.__('Select granules first')}
           onClick={() => void adding.add(chosen)}
         >
           {count
-            ? trans.__('Add %1 to basket', countText(count))
+            ? trans.__('Add %1 to basket', number(count))
             : trans.__('Add to basket')}
-        </button>
-        <button
-          type="button"
-          className="jp-Pelagos-button"
+        </Button>
+        <Button
           disabled={!state.rows.length || busy}
           onClick={() => void adding.addAll()}
         >
           {trans.__('Add all that match')}
-        </button>
-        <button
-          type="button"
-          className="jp-Pelagos-button"
+        </Button>
+        <Button
           disabled={!state.rows.length}
           onClick={() => model.selectAll()}
         >
           {trans.__('Select all shown')}
-        </button>
-        <button
-          type="button"
-          className="jp-Pelagos-button"
+        </Button>
+        <Button
           disabled={!count}
           onClick={() => model.selectNone()}
         >
           {trans.__('Clear selection')}
-        </button>
+        </Button>
         {commands.hasCommand(CommandIDs.queryAsCode) && (
-          <button
-            type="button"
-            className="jp-Pelagos-button"
+          <Button
             onClick={() =>
               void commands.execute(CommandIDs.queryAsCode, {
                 criteria: model.criteria.state,
@@ -82,7 +74,7 @@ export function Actions({ pelagos, model, adding }: IProps): JSX.Element {
             }
           >
             {trans.__('Open query as code')}
-          </button>
+          </Button>
         )}
       </div>
       <Progress adding={adding} basket={pelagos.basket} trans={trans} />
@@ -103,22 +95,22 @@ function Count({
   if (loading === 'first') {
     parts.push(trans.__('Searching …'));
   } else if (!error || rows.length) {
-    const text = matchedText || (model.isComplete ? countText(rows.length) : '');
+    const text = matchedText || (model.isComplete ? number(rows.length) : '');
     parts.push(
       text
         ? trans._n('%2 granule', '%2 granules', matched ?? 2, text)
-        : trans.__('%1 or more granules', countText(rows.length))
+        : trans.__('%1 or more granules', number(rows.length))
     );
     if (!model.isComplete && rows.length) {
-      parts.push(trans.__('%1 loaded', countText(rows.length)));
+      parts.push(trans.__('%1 loaded', number(rows.length)));
     }
     if (model.isCut) {
       parts.push(
-        trans.__('no more than %1 are listed: narrow the search', countText(MOST))
+        trans.__('no more than %1 are listed: narrow the search', number(MOST))
       );
     }
     if (selected.size) {
-      parts.push(trans.__('%1 selected', countText(selected.size)));
+      parts.push(trans.__('%1 selected', number(selected.size)));
     }
   }
   return (
@@ -146,48 +138,48 @@ function Progress({
     const text =
       phase === 'loading'
         ? of === null
-          ? trans.__('Loading: %1 granules', countText(done))
-          : trans.__('Loading: %1 of %2 granules', countText(done), countText(of))
-        : trans.__('Adding: %1 of %2 granules', countText(done), countText(of ?? 0));
+          ? trans.__('Loading: %1 granules', number(done))
+          : trans.__('Loading: %1 of %2 granules', number(done), number(of))
+        : trans.__('Adding: %1 of %2 granules', number(done), number(of ?? 0));
     return (
       <div className="jp-Pelagos-line jp-Pelagos-progress">
-        <progress
-          aria-label={trans.__('Filling the basket')}
-          max={of ?? undefined}
-          value={of === null ? undefined : done}
+        <Bar
+          label={trans.__('Filling the basket')}
+          value={of ? done / of : null}
+          text={text}
         />
         <span role="status">{text}</span>
-        <button
-          type="button"
-          className="jp-Pelagos-button"
+        <Button
           onClick={() => adding.cancel()}
         >
           {trans.__('Cancel')}
-        </button>
+        </Button>
       </div>
     );
   }
   if (!outcome) {
     return null;
   }
-  const failed = outcome.failed;
-  return (
-    <div
-      role={failed ? 'alert' : 'status'}
-      className={`jp-Pelagos-line ${failed ? 'jp-Pelagos-problem' : 'jp-Pelagos-outcome'}`}
+  const close = (
+    <Button
+      aria-label={trans.__('Close this message')}
+      title={trans.__('Close this message')}
+      onClick={() => adding.forget()}
     >
-      <span>
-        {failed && error ? `${error.reason} ${error.mend} ` : ''}
-        {outcomeText(outcome, trans)}
-      </span>
-      <button
-        type="button"
-        className="jp-Pelagos-button"
-        aria-label={trans.__('Close this message')}
-        onClick={() => adding.forget()}
-      >
-        ×
-      </button>
+      ×
+    </Button>
+  );
+  if (outcome.failed && error) {
+    return (
+      <Problem trans={trans} error={error} title={outcomeText(outcome, trans)}>
+        {close}
+      </Problem>
+    );
+  }
+  return (
+    <div role="status" className="jp-Pelagos-line jp-Pelagos-outcome">
+      <span>{outcomeText(outcome, trans)}</span>
+      {close}
     </div>
   );
 }
@@ -207,12 +199,12 @@ export function outcomeText(outcome: IOutcome, trans: TranslationBundle): string
         '%2 granule was added to the basket.',
         '%2 granules were added to the basket.',
         added,
-        countText(added)
+        number(added)
       )
     );
   }
   if (already) {
-    say.push(trans._n('%2 was there already.', '%2 were there already.', already, countText(already)));
+    say.push(trans._n('%2 was there already.', '%2 were there already.', already, number(already)));
   }
   if (empty) {
     say.push(
@@ -220,7 +212,7 @@ export function outcomeText(outcome: IOutcome, trans: TranslationBundle): string
         '%2 has no file to fetch and was left out.',
         '%2 have no file to fetch and were left out.',
         empty,
-        countText(empty)
+        number(empty)
       )
     );
   }
@@ -228,7 +220,7 @@ export function outcomeText(outcome: IOutcome, trans: TranslationBundle): string
     say.push(
       trans.__(
         'More match than the %1 that can be added at once: narrow the search by area or time for the others.',
-        countText(MOST)
+        number(MOST)
       )
     );
   }

@@ -1,20 +1,11 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
+import { bytes, number } from '../common/format';
 import { Box, ICriteria, IGranule } from '../types';
 
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-
-/** Bytes for a person, in binary units; a dash where nobody knows. */
-export function sizeText(bytes: number | null): string {
-  if (bytes === null) {
-    return '–';
-  }
-  let [value, unit] = [bytes, 0];
-  while (value >= 1024 && unit < UNITS.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  return `${value.toLocaleString(undefined, { maximumFractionDigits: value < 10 && unit ? 1 : 0 })} ${UNITS[unit]}`;
+/** Bytes for a person; a dash where nobody knows. */
+export function sizeText(size: number | null): string {
+  return size === null ? '–' : bytes(size);
 }
 
 /** `2020-01-31 06:00` in UTC; the time of day only where it is not midnight. */
@@ -45,8 +36,7 @@ export function spanText(granule: Pick<IGranule, 'start' | 'end'>): string {
 }
 
 function degrees(value: number, [positive, negative]: string): string {
-  const size = Math.abs(value).toLocaleString(undefined, { maximumFractionDigits: 2 });
-  return `${size}°${value > 0 ? positive : value < 0 ? negative : ''}`;
+  return `${number(Math.round(Math.abs(value) * 100) / 100)}°${value > 0 ? positive : value < 0 ? negative : ''}`;
 }
 
 /** `40.5°N 12°W`, or the corners of a box. */
@@ -73,11 +63,6 @@ export function totalText(granules: readonly IGranule[], trans: TranslationBundl
     return sizeText(sum);
   }
   return sum ? trans.__('%1 or more', sizeText(sum)) : trans.__('size unknown');
-}
-
-/** A number for a person. */
-export function countText(count: number): string {
-  return count.toLocaleString();
 }
 
 /** The area and time that are looked for, one text each. */

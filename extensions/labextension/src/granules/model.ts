@@ -24,6 +24,8 @@ export interface IGranulesState {
   selected: ReadonlySet<string>;
   /** Key of the granule in focus, whose details are shown. */
   focused: string | null;
+  /** Grows with each new search. */
+  generation: number;
 }
 
 const NOTHING: IGranulesState = {
@@ -35,7 +37,8 @@ const NOTHING: IGranulesState = {
   next: null,
   sort: null,
   selected: new Set(),
-  focused: null
+  focused: null,
+  generation: 0
 };
 
 export function keyOf(granule: { collection: string; id: string }): string {
@@ -218,7 +221,12 @@ export class GranulesModel extends Model<IGranulesState> {
         // a page of nothing new would be asked for without end
         next: page.granules.length ? page.next : null,
         ...(first
-          ? { matched: page.matched, matchedText: page.matched_text, ...this.kept() }
+          ? {
+              matched: page.matched,
+              matchedText: page.matched_text,
+              generation: this.state.generation + 1,
+              ...this.kept()
+            }
           : {})
       });
     } catch (error) {

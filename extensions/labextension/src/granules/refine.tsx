@@ -1,6 +1,7 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import { FormEvent, useEffect, useId, useRef, useState } from 'react';
 
+import { Button } from '../common';
 import { useModel } from '../model/base';
 import { CriteriaModel, isBox } from '../model/search';
 import { Box, FACETS, FacetName } from '../types';
@@ -27,16 +28,14 @@ export function Refine({ criteria, trans }: IProps): JSX.Element {
     >
       <div className="jp-Pelagos-line">
         <Words criteria={criteria} trans={trans} />
-        <button
-          type="button"
-          className="jp-Pelagos-button"
+        <Button
           aria-expanded={open}
           aria-controls={id}
           onClick={() => setOpen(!open)}
         >
           {trans.__('Area and time')}
           <span aria-hidden="true">{open ? ' ▴' : ' ▾'}</span>
-        </button>
+        </Button>
       </div>
       <div id={id} hidden={!open}>
         {open && <Limits criteria={criteria} trans={trans} />}
@@ -205,9 +204,7 @@ function Limits({ criteria, trans }: IProps): JSX.Element {
           />
         </label>
       ))}
-      <button type="button" className="jp-Pelagos-button" onClick={() => apply(null)}>
-        {trans.__('Apply')}
-      </button>
+      <Button onClick={() => apply(null)}>{trans.__('Apply')}</Button>
       {problem && (
         <p id={id} role="alert" className="jp-Pelagos-problem">
           {problem}

@@ -55,7 +55,7 @@ export interface ITableProps {
 /** The list of granules: only the rows that are seen are in the page. */
 export function GranulesTable(props: ITableProps): JSX.Element {
   const { model, trans, hovered, onHover, onOpen } = props;
-  const { rows, sort, focused, selected, matched, next } = useModel(model);
+  const { rows, sort, focused, selected, matched, next, generation } = useModel(model);
   const grid = useRef<HTMLDivElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const width = useWidth(grid);
@@ -91,6 +91,9 @@ export function GranulesTable(props: ITableProps): JSX.Element {
       void model.more();
     }
   }, [model, last, rows.length, next]);
+  useEffect(() => {
+    virtual.scrollToOffset(0);
+  }, [virtual, generation]);
   useEffect(() => {
     // another granule came into focus, perhaps on the map
     const place = model.indexOf(focused);
@@ -275,7 +278,7 @@ function Header({ model, trans, columns, sort, style }: IHeaderProps): JSX.Eleme
         );
       })}
       <div role="columnheader" className="jp-Pelagos-cell">
-        <span className="jp-Pelagos-forReaders">{trans.__('In the basket')}</span>
+        <span className="jp-Pelagos-unseen">{trans.__('In the basket')}</span>
       </div>
     </div>
   );
