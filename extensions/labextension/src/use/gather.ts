@@ -35,14 +35,14 @@ export function nameOf(what: IUsable): string {
 
 /** Address of another catalogue than the VRE's, else empty. */
 export async function catalogueOf(
-  { about, settings }: Pick<IPelagos, 'about' | 'settings'>,
+  shared: Pick<IPelagos, 'about' | 'settings'>,
   given: string
 ): Promise<string> {
-  const named = given || settings.catalogueUrl;
+  const named = given || shared.settings.catalogueUrl;
   if (named) {
     return named;
   }
-  const told = await about();
+  const told = await shared.about();
   return told.catalogue === 'url' ? told.catalogue_url : '';
 }
 
