@@ -119,6 +119,7 @@ class Service:
 
     def _refusal(self, error: urllib.error.HTTPError) -> ServiceAwayError | ServiceRefusedError:
         """With the service's own sentence, where it has one."""
+        found: Any = None
         try:
             found = json.loads(error.read(self.answer_bytes))
             # the catalogue's errors are as STAC APIs have them
@@ -129,7 +130,7 @@ class Service:
             reason = f"The {self.name} answered {error.code}."
         if error.code >= 500:
             return ServiceAwayError(reason)
-        return ServiceRefusedError(error.code, reason)
+        return ServiceRefusedError(error.code, reason, found if isinstance(found, dict) else None)
 
 
 def origin(url: str) -> tuple[str, str, int]:
