@@ -119,8 +119,16 @@ export const panel: JupyterFrontEndPlugin<IPelagosPanel> = {
     app.shell.add(widget, 'left', { rank: 150, type: 'Marine data' });
     restorer?.add(widget, widget.id);
     app.commands.addCommand(CommandIDs.open, {
-      label: args =>
-        args.isLauncher ? trans.__('Marine data') : trans.__('Search marine data'),
+      label: args => {
+        const labels: Record<string, string> = {
+          basket: trans.__('Show the basket'),
+          orders: trans.__('Show orders'),
+          storage: trans.__('Show storage')
+        };
+        return args.isLauncher
+          ? trans.__('Marine data')
+          : (labels[String(args.section)] ?? trans.__('Search marine data'));
+      },
       caption: trans.__('Find data of the marine infrastructures, order and open them'),
       icon: pelagosIcon,
       execute: args => widget.reveal(String(args.section ?? 'search'))
