@@ -4,3 +4,5 @@ export * as format from './format';
 export * from './live';
 export * from './problem';
 export * from './progress';
+export * from './link';
+export * from './visible';
