@@ -39,7 +39,7 @@ def environment() -> dict[str, str]:
         "YARN_ENABLE_PROGRESS_BARS": "false",
         "DO_NOT_TRACK": "1",
         # the programs in package.json were run already: the wheel only packs
-        "HATCH_JUPYTER_BUILDER_SKIP_NPM": "true",
+        "HATCH_JUPYTER_BUILDER_SKIP_NPM": "1",
     }
 
 
