@@ -34,6 +34,7 @@ _SECONDS = 15  # a service that takes longer is away: the browser asks again
 _SHOWN = 200  # orders
 _PAGE = 200  # files
 _WORKSPACE = "workspace"
+_HERE = ("present", "ready")  # states of a file: of the data pool, of local orders
 
 
 class Desk:
@@ -256,7 +257,7 @@ def _hub_path(made: Any, file: Any, status: Status) -> str | None:
 
 
 def _is_here(state: str, path: Path) -> bool:
-    return state == "ready" and os.path.exists(path)
+    return state in _HERE and os.path.exists(path)
 
 
 def _file(document: dict[str, Any], local: str | None) -> OrderFile:
