@@ -37,7 +37,8 @@ export function Actions({ pelagos, model, adding }: IProps): JSX.Element {
         role="toolbar"
         aria-label={trans.__('What to do with granules')}
       >
-        <Button kind="accept"
+        <Button
+          kind="accept"
           disabled={!count || busy}
           title={count ? totalText(chosen, trans) : trans.__('Select granules first')}
           onClick={() => void adding.add(chosen)}
@@ -52,16 +53,10 @@ export function Actions({ pelagos, model, adding }: IProps): JSX.Element {
         >
           {trans.__('Add all that match')}
         </Button>
-        <Button
-          disabled={!state.rows.length}
-          onClick={() => model.selectAll()}
-        >
+        <Button disabled={!state.rows.length} onClick={() => model.selectAll()}>
           {trans.__('Select all shown')}
         </Button>
-        <Button
-          disabled={!count}
-          onClick={() => model.selectNone()}
-        >
+        <Button disabled={!count} onClick={() => model.selectNone()}>
           {trans.__('Clear selection')}
         </Button>
         {commands.hasCommand(CommandIDs.queryAsCode) && (
@@ -105,9 +100,7 @@ function Count({
       parts.push(trans.__('%1 loaded', number(rows.length)));
     }
     if (model.isCut) {
-      parts.push(
-        trans.__('no more than %1 are listed: narrow the search', number(MOST))
-      );
+      parts.push(trans.__('no more than %1 are listed: narrow the search', number(MOST)));
     }
     if (selected.size) {
       parts.push(trans.__('%1 selected', number(selected.size)));
@@ -149,11 +142,7 @@ function Progress({
           text={text}
         />
         <span role="status">{text}</span>
-        <Button
-          onClick={() => adding.cancel()}
-        >
-          {trans.__('Cancel')}
-        </Button>
+        <Button onClick={() => adding.cancel()}>{trans.__('Cancel')}</Button>
       </div>
     );
   }
@@ -204,7 +193,14 @@ export function outcomeText(outcome: IOutcome, trans: TranslationBundle): string
     );
   }
   if (already) {
-    say.push(trans._n('%2 was there already.', '%2 were there already.', already, number(already)));
+    say.push(
+      trans._n(
+        '%2 was there already.',
+        '%2 were there already.',
+        already,
+        number(already)
+      )
+    );
   }
   if (empty) {
     say.push(

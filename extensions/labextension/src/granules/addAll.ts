@@ -134,4 +134,3 @@ export class AddModel extends Model<IAddState> {
 
   private isCancelled = false;
 }
-

@@ -57,7 +57,10 @@ export class DetailsModel extends Model<IDetailsState> {
       }
     } catch (error) {
       if (this.asking === asking) {
-        this.set({ loading: false, error: isAborted(error) ? null : (error as ApiError) });
+        this.set({
+          loading: false,
+          error: isAborted(error) ? null : (error as ApiError)
+        });
       }
     }
   }

@@ -39,7 +39,9 @@ export function DetailsPane(props: IProps): JSX.Element {
     >
       {!of && (
         <p className="jp-Pelagos-note">
-          {trans.__('Choose a granule in the list or on the map to see what is known of it.')}
+          {trans.__(
+            'Choose a granule in the list or on the map to see what is known of it.'
+          )}
         </p>
       )}
       {loading && (

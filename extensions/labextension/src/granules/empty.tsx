@@ -39,9 +39,7 @@ export function Empty({ model, trans }: IProps): JSX.Element {
   ];
   return (
     <div className="jp-Pelagos-empty">
-      <p role="status">
-        {trans.__('No granule matches. Loosen what is asked for:')}
-      </p>
+      <p role="status">{trans.__('No granule matches. Loosen what is asked for:')}</p>
       <div className="jp-Pelagos-buttons">
         {ways
           .filter(([there]) => there)

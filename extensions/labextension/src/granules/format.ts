@@ -53,7 +53,10 @@ export function placeText(box: Box | null): string {
 }
 
 /** Bytes of many granules: their sum, and whether some have no size. */
-export function totalText(granules: readonly IGranule[], trans: TranslationBundle): string {
+export function totalText(
+  granules: readonly IGranule[],
+  trans: TranslationBundle
+): string {
   let [sum, unknown] = [0, 0];
   for (const { size } of granules) {
     sum += size ?? 0;

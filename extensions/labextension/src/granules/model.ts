@@ -240,7 +240,9 @@ export class GranulesModel extends Model<IGranulesState> {
       this.set({
         loading: null,
         error: isAborted(error) ? null : (error as ApiError),
-        ...(first ? { rows: [], matched: null, matchedText: '', selected: new Set() } : {})
+        ...(first
+          ? { rows: [], matched: null, matchedText: '', selected: new Set() }
+          : {})
       });
     }
   }

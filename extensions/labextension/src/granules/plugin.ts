@@ -34,7 +34,8 @@ const granules: JupyterFrontEndPlugin<void> = {
       execute: async given => {
         const args = argsOf(given, pelagos.criteria.state);
         const name = nameOf(args.collections);
-        const find = () => tracker.find(tab => nameOf(tab.content.args.collections) === name);
+        const find = () =>
+          tracker.find(tab => nameOf(tab.content.args.collections) === name);
         let tab = find();
         if (tab) {
           tab.content.carryOver(args.criteria);

@@ -47,11 +47,7 @@ export function PreviewPart({ model, trans }: IProps): JSX.Element {
           {trans.__('Reading the data …')}
         </p>
       )}
-      <Problem
-        trans={trans}
-        error={previewError}
-        onRetry={() => void model.look()}
-      />
+      <Problem trans={trans} error={previewError} onRetry={() => void model.look()} />
       {preview && !previewError && <Picture preview={preview} trans={trans} />}
     </section>
   );
@@ -146,7 +142,11 @@ function Values({
       </table>
       {left > 0 && (
         <p className="jp-Pelagos-note">
-          {trans._n('%1 value more is not listed.', '%1 values more are not listed.', left)}
+          {trans._n(
+            '%1 value more is not listed.',
+            '%1 values more are not listed.',
+            left
+          )}
         </p>
       )}
     </div>

@@ -24,9 +24,7 @@ function textOf(preview: IPreview, axis: IPreviewAxis, value: number | null): st
 
 function rangeOf(preview: IPreview, axis: IPreviewAxis): string {
   const extent = extentOf(axis.values);
-  return extent
-    ? extent.map(value => textOf(preview, axis, value)).join(' – ')
-    : '–';
+  return extent ? extent.map(value => textOf(preview, axis, value)).join(' – ') : '–';
 }
 
 /** The picture in words: what is drawn, over which ranges, and how many values are there. */

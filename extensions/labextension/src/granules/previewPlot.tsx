@@ -279,7 +279,11 @@ export function paint(
 }
 
 /** For each pixel, the index on the axis that is nearest to its middle. */
-function placesOf(axis: number[], [low, high]: [number, number], count: number): number[] {
+function placesOf(
+  axis: number[],
+  [low, high]: [number, number],
+  count: number
+): number[] {
   return Array.from({ length: count }, (_, pixel) =>
     count === axis.length && count > 1 && isEven(axis)
       ? pixel

@@ -86,7 +86,8 @@ export function timeTicks(
   const months = MONTHS.find(one => one * 30.4 * DAY >= rough) ?? 2400;
   const start = new Date(low);
   const found = [];
-  let month = Math.floor((start.getUTCFullYear() * 12 + start.getUTCMonth()) / months) * months;
+  let month =
+    Math.floor((start.getUTCFullYear() * 12 + start.getUTCMonth()) / months) * months;
   for (let at = 0; at <= high; month += months) {
     at = Date.UTC(Math.floor(month / 12), month % 12);
     if (at >= low && at <= high) {

@@ -28,11 +28,7 @@ export function Refine({ criteria, trans }: IProps): JSX.Element {
     >
       <div className="jp-Pelagos-line">
         <Words criteria={criteria} trans={trans} />
-        <Button
-          aria-expanded={open}
-          aria-controls={id}
-          onClick={() => setOpen(!open)}
-        >
+        <Button aria-expanded={open} aria-controls={id} onClick={() => setOpen(!open)}>
           {trans.__('Area and time')}
           <span aria-hidden="true">{open ? ' ▴' : ' ▾'}</span>
         </Button>
@@ -84,7 +80,8 @@ function Chips({ criteria, trans }: IProps): JSX.Element | null {
   const chips = limitsOf(state, trans).map(({ key, text }) => ({
     key: key as string,
     text,
-    drop: () => criteria.change(key === 'bbox' ? { bbox: null } : { start: null, end: null })
+    drop: () =>
+      criteria.change(key === 'bbox' ? { bbox: null } : { start: null, end: null })
   }));
   for (const facet of FACETS) {
     for (const value of state.facets[facet] ?? []) {

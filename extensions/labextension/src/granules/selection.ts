@@ -43,7 +43,12 @@ export interface IKey {
  * What to do for a key pressed in row `index` of `count`; `page` rows are seen at once.
  * See the grid pattern of the ARIA Authoring Practices Guide.
  */
-export function actionOf(event: IKey, index: number, count: number, page: number): ListAction {
+export function actionOf(
+  event: IKey,
+  index: number,
+  count: number,
+  page: number
+): ListAction {
   const command = event.ctrlKey || event.metaKey;
   if (event.altKey || !count) {
     return null;

@@ -136,19 +136,15 @@ export function GranulesTable(props: ITableProps): JSX.Element {
       role="grid"
       className="jp-Pelagos-grid"
       aria-label={trans.__('Granules')}
-      aria-rowcount={next === null ? rows.length + 1 : matched === null ? -1 : matched + 1}
+      aria-rowcount={
+        next === null ? rows.length + 1 : matched === null ? -1 : matched + 1
+      }
       aria-multiselectable="true"
       data-narrow={isNarrow || undefined}
       onMouseLeave={() => onHover(null)}
     >
       <div role="rowgroup">
-        <Header
-          model={model}
-          trans={trans}
-          columns={columns}
-          sort={sort}
-          style={style}
-        />
+        <Header model={model} trans={trans} columns={columns} sort={sort} style={style} />
       </div>
       <div role="rowgroup" ref={scroller} className="jp-Pelagos-gridBody">
         <div role="presentation" style={{ height: virtual.getTotalSize() }}>
@@ -358,7 +354,11 @@ const Row = memo(function Row(props: IRowProps): JSX.Element {
       ))}
       <div role="gridcell" className="jp-Pelagos-cell jp-mod-basket">
         {isInBasket && (
-          <span role="img" aria-label={trans.__('In the basket')} title={trans.__('In the basket')}>
+          <span
+            role="img"
+            aria-label={trans.__('In the basket')}
+            title={trans.__('In the basket')}
+          >
             ✓
           </span>
         )}
@@ -394,7 +394,9 @@ function titlesOf(trans: TranslationBundle): Record<ColumnName, string> {
 
 /** Columns that fit. Before the width is known, all are there. */
 export function columnsFor(width: number): ColumnName[] {
-  const fit = new Set(NEEDED.filter(([, needed]) => !width || width >= needed).map(([name]) => name));
+  const fit = new Set(
+    NEEDED.filter(([, needed]) => !width || width >= needed).map(([name]) => name)
+  );
   return COLUMNS.filter(name => name === 'title' || fit.has(name));
 }
 

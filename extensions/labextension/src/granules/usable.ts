@@ -7,10 +7,18 @@ export function usableOf(
   details: IGranuleDetails | null = null
 ): IUsable {
   const { collection, id } = granule;
-  const path = details?.collection === collection && details.id === id ? details.path : null;
+  const path =
+    details?.collection === collection && details.id === id ? details.path : null;
   if (details && path !== null) {
     const asset = details.assets.find(one => one.data);
-    return { kind: 'file', path, type: asset?.type ?? '', collection, item: id, order: '' };
+    return {
+      kind: 'file',
+      path,
+      type: asset?.type ?? '',
+      collection,
+      item: id,
+      order: ''
+    };
   }
   return {
     kind: 'granule',
