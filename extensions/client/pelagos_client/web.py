@@ -119,15 +119,18 @@ class Service:
 
     def _refusal(self, error: urllib.error.HTTPError) -> ServiceAwayError | ServiceRefusedError:
         """With the service's own sentence, where it has one."""
+        found: Any = None
         try:
             found = json.loads(error.read(self.answer_bytes))
-            reason = str(found["reason"] if "reason" in found else found["detail"])
+            # the catalogue's errors are as STAC APIs have them
+            name = next((one for one in ("reason", "description") if one in found), "detail")
+            reason = str(found[name])
             reason = " ".join(filter(None, [reason, str(found.get("mend") or "")]))
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
             reason = f"The {self.name} answered {error.code}."
         if error.code >= 500:
             return ServiceAwayError(reason)
-        return ServiceRefusedError(error.code, reason)
+        return ServiceRefusedError(error.code, reason, found if isinstance(found, dict) else None)
 
 
 def origin(url: str) -> tuple[str, str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ class PelagosExtension(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Register the event and all routes."""
-        app = self.serverapp
+        app: Any = self.serverapp
         loop_holder: dict[str, Any] = {}
         app.event_logger.register_event_schema(_SCHEMA)
 
@@ -55,7 +56,14 @@ class PelagosExtension(ExtensionApp):
             emit_event=emit,
             active=active,
             log=self.log,
+            kernels=lambda: len(app.kernel_manager.list_kernel_ids()),
         )
         self.settings["pelagos_shared"] = shared
         for part in PARTS:
             self.handlers.extend(part.routes(shared))
+
+    async def stop_extension(self) -> None:
+        """End the threads that follow orders."""
+        shared = self.settings.get("pelagos_shared")
+        if shared is not None:
+            await asyncio.to_thread(shared.stop)
