@@ -20,6 +20,8 @@ export function Button({
 export interface IConfirmProps {
   /** On the button: what would be done. */
   label: string;
+  /** The same for who does not see beside what it stands. */
+  said?: string;
   /** Asked when it is pressed. */
   question: string;
   yes: string;
@@ -32,6 +34,7 @@ export interface IConfirmProps {
 /** A button that asks, in its own place, before it takes something away. */
 export function Confirm({
   label,
+  said,
   question,
   yes,
   no,
@@ -56,6 +59,7 @@ export function Confirm({
         type="button"
         className={`jp-Pelagos-button${kind && kind !== 'plain' ? ` jp-mod-${kind}` : ''}`}
         disabled={disabled}
+        aria-label={said}
         onClick={() => setAsked(true)}
       >
         {label}

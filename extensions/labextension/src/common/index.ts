@@ -6,3 +6,4 @@ export * from './problem';
 export * from './progress';
 export * from './link';
 export * from './visible';
+export * from './store';

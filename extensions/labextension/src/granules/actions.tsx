@@ -107,7 +107,7 @@ function Count({
     }
   }
   return (
-    <p role="status" className="jp-Pelagos-count" aria-label={trans.__('Matches')}>
+    <p role="status" className="jp-Pelagos-matches" aria-label={trans.__('Matches')}>
       {parts.map((part, index) => (
         <span key={index}>{part}</span>
       ))}

@@ -92,7 +92,7 @@ function Head({
       {found.title && found.title !== found.id && (
         <p className="jp-Pelagos-faint">{found.id}</p>
       )}
-      {found.description && <p className="jp-Pelagos-text">{found.description}</p>}
+      {found.description && <p className="jp-Pelagos-abstract">{found.description}</p>}
       <div className="jp-Pelagos-buttons">
         {inBasket ? (
           <Button onClick={() => void basket.remove([found])}>

@@ -38,7 +38,7 @@ export function Empty({ model, trans }: IProps): JSX.Element {
     ]
   ];
   return (
-    <div className="jp-Pelagos-empty">
+    <div className="jp-Pelagos-nothing">
       <p role="status">{trans.__('No granule matches. Loosen what is asked for:')}</p>
       <div className="jp-Pelagos-buttons">
         {ways

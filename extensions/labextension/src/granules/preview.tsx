@@ -25,10 +25,10 @@ export function PreviewPart({ model, trans }: IProps): JSX.Element {
           <Button onClick={() => void model.look()}>{trans.__('Show preview')}</Button>
         )}
         {preview && preview.variables.length > 1 && (
-          <label className="jp-Pelagos-field">
+          <label className="jp-Pelagos-labelled">
             {trans.__('Variable')}
             <select
-              className="jp-Pelagos-input"
+              className="jp-Pelagos-field"
               value={variable || shownVariable(preview)}
               disabled={previewing}
               onChange={event => void model.look(event.target.value)}

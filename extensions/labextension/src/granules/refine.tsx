@@ -1,10 +1,12 @@
 import { TranslationBundle } from '@jupyterlab/translation';
-import { FormEvent, useEffect, useId, useRef, useState } from 'react';
+import { useEffect, useId, useRef, useState } from 'react';
 
 import { Button } from '../common';
 import { useModel } from '../model/base';
-import { CriteriaModel, isBox } from '../model/search';
-import { Box, FACETS, FacetName } from '../types';
+import { CriteriaModel } from '../model/search';
+import { BoxFields } from '../search/boxFields';
+import { Time } from '../search/time';
+import { FACETS, FacetName } from '../types';
 import { limitsOf } from './format';
 
 /** Milliseconds after the last letter. */
@@ -60,7 +62,7 @@ function Words({ criteria, trans }: IProps): JSX.Element {
   return (
     <input
       type="search"
-      className="jp-Pelagos-input jp-Pelagos-words"
+      className="jp-Pelagos-field jp-Pelagos-wordsField"
       aria-label={trans.__('Words in granules')}
       placeholder={trans.__('Words, such as a platform or station')}
       value={text}
@@ -96,9 +98,9 @@ function Chips({ criteria, trans }: IProps): JSX.Element | null {
     return null;
   }
   return (
-    <ul className="jp-Pelagos-chips" aria-label={trans.__('Searched within')}>
+    <ul className="jp-Pelagos-limitList" aria-label={trans.__('Searched within')}>
       {chips.map(({ key, text, drop }) => (
-        <li key={key} className="jp-Pelagos-chip">
+        <li key={key} className="jp-Pelagos-limit">
           {text}
           <button
             type="button"
@@ -124,102 +126,23 @@ function facetNames(trans: TranslationBundle): Record<FacetName, string> {
   };
 }
 
-/** The area in numbers and the days, taken together when they are applied. */
+/** Area and days, as in the side bar; the area also on this tab's map. */
 function Limits({ criteria, trans }: IProps): JSX.Element {
-  const { bbox, start, end } = useModel(criteria);
-  const [sides, setSides] = useState(['', '', '', '']);
-  const [days, setDays] = useState(['', '']);
-  const [problem, setProblem] = useState('');
-  const id = useId();
-  const numbers = bbox?.join() ?? '';
-  // the map and other places change them too
-  useEffect(() => setSides(numbers ? numbers.split(',') : ['', '', '', '']), [numbers]);
-  useEffect(() => setDays([dayOf(start), dayOf(end)]), [start, end]);
-
-  const apply = (event: FormEvent | null) => {
-    event?.preventDefault();
-    const box = boxOf(sides);
-    if (box === undefined) {
-      setProblem(
-        trans.__(
-          'An area needs all four sides: west and east from -180 to 180, south and north from -90 to 90, south below north.'
-        )
-      );
-      return;
-    }
-    const [from, to] = days;
-    if (from && to && from > to) {
-      setProblem(trans.__('The first day is after the last one.'));
-      return;
-    }
-    setProblem('');
-    criteria.change({ bbox: box, start: from || null, end: to || null });
-  };
-  const sideNames = [
-    trans.__('West'),
-    trans.__('South'),
-    trans.__('East'),
-    trans.__('North')
-  ];
-  const dayNames = [trans.__('From'), trans.__('To')];
+  const { bbox } = useModel(criteria);
   return (
-    <div
-      className="jp-Pelagos-limits"
-      onKeyDown={event => {
-        if (event.key === 'Enter' && event.target instanceof HTMLInputElement) {
-          apply(event);
-        }
-      }}
-    >
-      {sideNames.map((name, index) => (
-        <label key={name} className="jp-Pelagos-field">
-          {name}
-          <input
-            type="text"
-            inputMode="decimal"
-            className="jp-Pelagos-input"
-            aria-invalid={problem !== ''}
-            aria-describedby={problem ? id : undefined}
-            placeholder="°"
-            value={sides[index]}
-            onChange={event =>
-              setSides(sides.map((one, i) => (i === index ? event.target.value : one)))
-            }
-          />
-        </label>
-      ))}
-      {dayNames.map((name, index) => (
-        <label key={name} className="jp-Pelagos-field jp-mod-day">
-          {name}
-          <input
-            type="date"
-            className="jp-Pelagos-input"
-            value={days[index]}
-            onChange={event =>
-              setDays(days.map((one, i) => (i === index ? event.target.value : one)))
-            }
-          />
-        </label>
-      ))}
-      <Button onClick={() => apply(null)}>{trans.__('Apply')}</Button>
-      {problem && (
-        <p id={id} role="alert" className="jp-Pelagos-problem">
-          {problem}
-        </p>
-      )}
+    <div className="jp-Pelagos-limits">
+      <fieldset>
+        <legend>{trans.__('Area')}</legend>
+        <BoxFields
+          box={bbox}
+          onBox={box => criteria.change({ bbox: box })}
+          trans={trans}
+        />
+      </fieldset>
+      <fieldset>
+        <legend>{trans.__('Time')}</legend>
+        <Time criteria={criteria} trans={trans} />
+      </fieldset>
     </div>
   );
-}
-
-function dayOf(text: string | null): string {
-  return text?.slice(0, 10) ?? '';
-}
-
-/** A box of four texts; null if all are empty, undefined if it is none. */
-export function boxOf(sides: string[]): Box | null | undefined {
-  if (sides.every(side => !side.trim())) {
-    return null;
-  }
-  const box = sides.map(side => (side.trim() ? Number(side.replace(',', '.')) : NaN));
-  return isBox(box) ? box : undefined;
 }

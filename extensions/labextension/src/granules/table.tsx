@@ -2,7 +2,6 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { defaultRangeExtractor, Range, useVirtualizer } from '@tanstack/react-virtual';
 import {
   KeyboardEvent,
-  memo,
   MouseEvent,
   PointerEvent,
   useCallback,
@@ -12,30 +11,17 @@ import {
 
 import { useModel } from '../model/base';
 import { IGranule } from '../types';
-import { placeText, sizeText, spanText } from './format';
+import { HoverModel } from './hover';
 import { GranulesModel, keyOf } from './model';
-import { ColumnName, COLUMNS, ISort } from './sorting';
-import { useWidth } from './useWidth';
+import { columnsFor, templateOf } from './columns';
+import { Header } from './tableHeader';
+import { Row } from './tableRow';
+import { useWidth } from './hooks';
 
 /** Rows before the end at which the next page is asked for. */
 const AHEAD = 60;
 const HEIGHT = 28;
 const NARROW_HEIGHT = 46;
-
-/** Columns by the width in pixels that they need altogether; the title is always there. */
-const NEEDED: [ColumnName, number][] = [
-  ['time', 460],
-  ['size', 540],
-  ['platform', 640],
-  ['place', 800]
-];
-const WIDTHS: Record<ColumnName, string> = {
-  title: 'minmax(120px, 1fr)',
-  time: '210px',
-  place: '200px',
-  platform: '110px',
-  size: '80px'
-};
 
 export interface ITableProps {
   model: GranulesModel;
@@ -44,8 +30,7 @@ export interface ITableProps {
   isInBasket: (granule: IGranule) => boolean;
   /** Changes when the basket does. */
   basketRevision: number;
-  hovered: string | null;
-  onHover: (key: string | null) => void;
+  hover: HoverModel;
   /** Enter, or a double click: show the details. */
   onOpen: (key: string) => void;
   /** A press on a row, which may become a drag. */
@@ -54,8 +39,9 @@ export interface ITableProps {
 
 /** The list of granules: only the rows that are seen are in the page. */
 export function GranulesTable(props: ITableProps): JSX.Element {
-  const { model, trans, hovered, onHover, onOpen } = props;
+  const { model, trans, hover, onOpen } = props;
   const { rows, sort, focused, selected, matched, next, generation } = useModel(model);
+  const { key: hovered } = useModel(hover);
   const grid = useRef<HTMLDivElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const width = useWidth(grid);
@@ -79,7 +65,9 @@ export function GranulesTable(props: ITableProps): JSX.Element {
     getScrollElement: () => scroller.current,
     estimateSize: () => height,
     getItemKey: place => keyOf(rows[place]),
-    overscan: 12,
+    overscan: 8,
+    // rows may be drawn a frame later than the scroll bar: nothing is held up for them
+    useFlushSync: false,
     rangeExtractor
   });
   const items = virtual.getVirtualItems();
@@ -128,7 +116,7 @@ export function GranulesTable(props: ITableProps): JSX.Element {
     }
   });
 
-  const handlers = useRowHandlers(props);
+  const handlers = useRowHandlers(props, virtual);
   const style = { gridTemplateColumns: `30px ${templateOf(columns)} 26px` };
   return (
     <div
@@ -141,7 +129,7 @@ export function GranulesTable(props: ITableProps): JSX.Element {
       }
       aria-multiselectable="true"
       data-narrow={isNarrow || undefined}
-      onMouseLeave={() => onHover(null)}
+      onMouseLeave={() => hover.over(null)}
     >
       <div role="rowgroup">
         <Header model={model} trans={trans} columns={columns} sort={sort} style={style} />
@@ -169,7 +157,7 @@ export function GranulesTable(props: ITableProps): JSX.Element {
                 onKeyDown={handlers.keyDown(onKeyDown)}
                 onClick={handlers.click}
                 onOpen={onOpen}
-                onHover={onHover}
+                onHover={handlers.hover}
                 onPress={props.onPress}
                 onToggle={handlers.toggle}
               />
@@ -182,7 +170,10 @@ export function GranulesTable(props: ITableProps): JSX.Element {
 }
 
 /** Handlers that stay the same, so that only rows that changed are drawn again. */
-function useRowHandlers({ model }: ITableProps) {
+function useRowHandlers(
+  { model, hover }: ITableProps,
+  virtual: { isScrolling: boolean }
+) {
   const press = useRef<(event: KeyboardEvent<HTMLElement>) => void>(() => undefined);
   const stable = useRef((event: KeyboardEvent<HTMLElement>) => press.current(event));
   const click = useCallback(
@@ -208,198 +199,11 @@ function useRowHandlers({ model }: ITableProps) {
       return stable.current;
     },
     click,
-    toggle
+    toggle,
+    // rows that pass below the pointer are not pointed at
+    hover: useCallback(
+      (key: string) => !virtual.isScrolling && hover.over(key),
+      [hover, virtual]
+    )
   };
-}
-
-interface IHeaderProps {
-  model: GranulesModel;
-  trans: TranslationBundle;
-  columns: ColumnName[];
-  sort: ISort | null;
-  style: { gridTemplateColumns: string };
-}
-
-function Header({ model, trans, columns, sort, style }: IHeaderProps): JSX.Element {
-  const { rows, selected } = useModel(model);
-  const titles = titlesOf(trans);
-  const all = rows.length > 0 && selected.size === rows.length;
-  return (
-    <div role="row" className="jp-Pelagos-gridHead" aria-rowindex={1} style={style}>
-      <div role="columnheader" className="jp-Pelagos-cell">
-        <input
-          type="checkbox"
-          aria-label={trans.__('Select all shown')}
-          checked={all}
-          disabled={!rows.length}
-          ref={box => {
-            if (box) {
-              box.indeterminate = selected.size > 0 && !all;
-            }
-          }}
-          onChange={() => (all ? model.selectNone() : model.selectAll())}
-        />
-      </div>
-      {columns.map(column => {
-        const isSorted = sort?.column === column;
-        const can = model.canSort(column);
-        return (
-          <div
-            key={column}
-            role="columnheader"
-            className="jp-Pelagos-cell"
-            aria-sort={
-              isSorted ? (sort.descending ? 'descending' : 'ascending') : undefined
-            }
-          >
-            <button
-              type="button"
-              className="jp-Pelagos-sort"
-              aria-disabled={!can}
-              title={
-                can
-                  ? column === 'title' && !model.isComplete
-                    ? trans.__('Sort by identifier')
-                    : trans.__('Sort by %1', titles[column])
-                  : trans.__('Can be sorted by once all granules are loaded')
-              }
-              onClick={() => model.sortBy(column)}
-            >
-              {titles[column]}
-              <span aria-hidden="true">
-                {isSorted ? (sort.descending ? ' ▾' : ' ▴') : ''}
-              </span>
-            </button>
-          </div>
-        );
-      })}
-      <div role="columnheader" className="jp-Pelagos-cell">
-        <span className="jp-Pelagos-unseen">{trans.__('In the basket')}</span>
-      </div>
-    </div>
-  );
-}
-
-interface IRowProps {
-  granule: IGranule;
-  trans: TranslationBundle;
-  index: number;
-  top: number;
-  height: number;
-  columns: string;
-  template: string;
-  isSelected: boolean;
-  isCurrent: boolean;
-  isFocused: boolean;
-  isHovered: boolean;
-  isInBasket: boolean;
-  onKeyDown: (event: KeyboardEvent<HTMLElement>) => void;
-  onClick: (event: MouseEvent, key: string) => void;
-  onOpen: (key: string) => void;
-  onHover: (key: string | null) => void;
-  onPress: (event: PointerEvent, granule: IGranule) => void;
-  onToggle: (event: MouseEvent, key: string) => void;
-}
-
-const Row = memo(function Row(props: IRowProps): JSX.Element {
-  const { granule, trans, isSelected, isInBasket } = props;
-  const key = keyOf(granule);
-  const title = granule.title || granule.id;
-  const columns = props.columns.split(',') as ColumnName[];
-  return (
-    <div
-      role="row"
-      className="jp-Pelagos-row"
-      aria-rowindex={props.index + 2}
-      aria-selected={isSelected}
-      aria-current={props.isFocused || undefined}
-      data-hovered={props.isHovered || undefined}
-      tabIndex={props.isCurrent ? 0 : -1}
-      style={{
-        gridTemplateColumns: props.template,
-        height: props.height,
-        transform: `translateY(${props.top}px)`
-      }}
-      onKeyDown={props.onKeyDown}
-      onClick={event => props.onClick(event, key)}
-      onDoubleClick={() => props.onOpen(key)}
-      onMouseEnter={() => props.onHover(key)}
-      onPointerDown={event => props.onPress(event, granule)}
-    >
-      <div role="gridcell" className="jp-Pelagos-cell">
-        <input
-          type="checkbox"
-          tabIndex={-1}
-          aria-label={trans.__('Select %1', title)}
-          checked={isSelected}
-          readOnly
-          onPointerDown={event => event.stopPropagation()}
-          onClick={event => {
-            event.stopPropagation();
-            props.onToggle(event, key);
-          }}
-        />
-      </div>
-      {columns.map(column => (
-        <div key={column} role="gridcell" className={`jp-Pelagos-cell jp-mod-${column}`}>
-          <span title={column === 'title' ? `${title}\n${granule.id}` : undefined}>
-            {textOf(granule, column)}
-          </span>
-          {columns.length === 1 && (
-            <span className="jp-Pelagos-second">
-              {[spanText(granule), sizeText(granule.size)].join(' · ')}
-            </span>
-          )}
-        </div>
-      ))}
-      <div role="gridcell" className="jp-Pelagos-cell jp-mod-basket">
-        {isInBasket && (
-          <span
-            role="img"
-            aria-label={trans.__('In the basket')}
-            title={trans.__('In the basket')}
-          >
-            ✓
-          </span>
-        )}
-      </div>
-    </div>
-  );
-});
-
-function textOf(granule: IGranule, column: ColumnName): string {
-  switch (column) {
-    case 'title':
-      return granule.title || granule.id;
-    case 'time':
-      return spanText(granule);
-    case 'place':
-      return placeText(granule.bbox);
-    case 'platform':
-      return granule.platform || '–';
-    case 'size':
-      return sizeText(granule.size);
-  }
-}
-
-function titlesOf(trans: TranslationBundle): Record<ColumnName, string> {
-  return {
-    title: trans.__('Granule'),
-    time: trans.__('Time (UTC)'),
-    place: trans.__('Place'),
-    platform: trans.__('Platform'),
-    size: trans.__('Size')
-  };
-}
-
-/** Columns that fit. Before the width is known, all are there. */
-export function columnsFor(width: number): ColumnName[] {
-  const fit = new Set(
-    NEEDED.filter(([, needed]) => !width || width >= needed).map(([name]) => name)
-  );
-  return COLUMNS.filter(name => name === 'title' || fit.has(name));
-}
-
-function templateOf(columns: ColumnName[]): string {
-  return columns.map(column => WIDTHS[column]).join(' ');
 }

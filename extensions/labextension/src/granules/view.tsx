@@ -22,11 +22,12 @@ import { AddModel } from './addAll';
 import { DetailsModel } from './details';
 import { DetailsPane } from './detailsPane';
 import { Empty } from './empty';
+import { HoverModel } from './hover';
 import { GranulesModel, keyOf } from './model';
 import { Refine } from './refine';
 import { GranulesTable } from './table';
 import { usableOf } from './usable';
-import { useWidth } from './useWidth';
+import { useRested, useWidth } from './hooks';
 
 /** Pixels below which list, map and details are tabs. */
 export const NARROW = 700;
@@ -48,10 +49,9 @@ export function GranulesView(props: IViewProps): JSX.Element {
   const { trans } = pelagos;
   const root = useRef<HTMLDivElement>(null);
   const width = useWidth(root);
-  const [hovered, setHovered] = useState<string | null>(null);
+  const [hover] = useState(() => new HoverModel());
   const [tab, setTab] = useState(0);
   const isNarrow = width > 0 && width < NARROW;
-  useDetails(model, details);
 
   const open = useCallback(() => {
     setTab(2);
@@ -60,8 +60,8 @@ export function GranulesView(props: IViewProps): JSX.Element {
       root.current?.querySelector<HTMLElement>('.jp-Pelagos-details')?.focus()
     );
   }, []);
-  const list = <List {...props} hovered={hovered} onHover={setHovered} onOpen={open} />;
-  const map = <MapPart {...props} hovered={hovered} onHover={setHovered} />;
+  const list = <List {...props} hover={hover} onOpen={open} />;
+  const map = <MapPart {...props} hover={hover} />;
   const pane = <Details {...props} />;
   return (
     <div
@@ -69,6 +69,7 @@ export function GranulesView(props: IViewProps): JSX.Element {
       className="jp-Pelagos-granules"
       data-layout={isNarrow ? 'narrow' : 'wide'}
     >
+      <Follow model={model} details={details} />
       <div className="jp-Pelagos-granulesHead">
         <Refine criteria={model.criteria} trans={trans} />
         <Actions pelagos={pelagos} model={model} adding={props.adding} />
@@ -97,8 +98,14 @@ export function GranulesView(props: IViewProps): JSX.Element {
   );
 }
 
-/** Ask for details once the focus rests. */
-function useDetails(model: GranulesModel, details: DetailsModel): void {
+/** Asks for details once the focus rests; apart, so that only this is drawn anew for it. */
+function Follow({
+  model,
+  details
+}: {
+  model: GranulesModel;
+  details: DetailsModel;
+}): null {
   const { focused } = useModel(model);
   useEffect(() => {
     const clock = window.setTimeout(() => {
@@ -110,11 +117,11 @@ function useDetails(model: GranulesModel, details: DetailsModel): void {
     }, REST);
     return () => window.clearTimeout(clock);
   }, [model, details, focused]);
+  return null;
 }
 
 interface IHovering {
-  hovered: string | null;
-  onHover: (key: string | null) => void;
+  hover: HoverModel;
 }
 
 function List(
@@ -134,7 +141,7 @@ function List(
     [model, startDrag]
   );
   return (
-    <div className="jp-Pelagos-list" aria-busy={loading !== null}>
+    <div className="jp-Pelagos-granulesList" aria-busy={loading !== null}>
       <Problem trans={trans} error={error} onRetry={() => void model.retry()} />
       {rows.length > 0 && (
         <GranulesTable
@@ -142,8 +149,7 @@ function List(
           trans={trans}
           isInBasket={isInBasket}
           basketRevision={revision}
-          hovered={props.hovered}
-          onHover={props.onHover}
+          hover={props.hover}
           onOpen={props.onOpen}
           onPress={onPress}
         />
@@ -163,16 +169,11 @@ function List(
   );
 }
 
-function MapPart({
-  pelagos,
-  model,
-  SeaMap,
-  hovered,
-  onHover
-}: IViewProps & IHovering): JSX.Element {
+function MapPart({ pelagos, model, SeaMap, hover }: IViewProps & IHovering): JSX.Element {
   const { trans } = pelagos;
   const { rows, selected, focused, generation } = useModel(model);
   const { bbox } = useModel(model.criteria);
+  const { key: hovered } = useModel(hover);
   const settings = useSettings(pelagos);
   const footprints = useMemo(
     () => rows.map(one => ({ key: keyOf(one), bbox: one.bbox, shape: one.shape })),
@@ -191,10 +192,10 @@ function MapPart({
       box={bbox}
       onBox={box => model.criteria.change({ bbox: box })}
       footprints={footprints}
-      selected={selected}
-      highlighted={hovered ?? focused}
+      selected={useRested(selected)}
+      highlighted={useRested(hovered ?? focused)}
       onPick={key => model.focus(key)}
-      onHover={onHover}
+      onHover={key => hover.over(key)}
       fitTo={fitTo}
       tileUrl={settings.tileUrl}
       tileAttribution={settings.tileAttribution}

@@ -1,6 +1,7 @@
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { ApiError, IApi, isAborted } from '../api';
+import { sessionStore } from '../common/store';
 import { Model } from '../model/base';
 import { BasketModel } from '../model/basket';
 import { IAbout, IBasket, IEstimate, IOrder } from '../types';
@@ -143,12 +144,13 @@ export class CheckoutModel extends Model<ICheckoutState> {
     // a title that is still on its way belongs to the order
     await this.basket.saved;
     const accept = (this.state.estimate?.accept ?? []).map(one => one.key);
+    const key = this._key(this.basket.state.basket?.revision ?? 0);
+    const ask = () => this.api.order(accept, key);
     try {
-      const key = this._key(this.basket.state.basket?.revision ?? 0);
-      this._done(await this.api.order(accept, key));
+      this._done(await ask());
       await this.basket.load();
     } catch (error) {
-      await this._onRefused(error as ApiError, count);
+      await this._onRefused(error as ApiError, count, ask);
     } finally {
       this.set({ ordering: false });
     }
@@ -167,11 +169,15 @@ export class CheckoutModel extends Model<ICheckoutState> {
     this._ordered.emit(order);
   }
 
-  private async _onRefused(error: ApiError, before: number): Promise<void> {
+  private async _onRefused(
+    error: ApiError,
+    before: number,
+    ask: () => Promise<IOrder>
+  ): Promise<void> {
     await this.basket.load();
     if (error.isPassing && before && !this.basket.count && !this.basket.state.error) {
-      // the basket is emptied by the order: only the answer was lost
-      this._done(null);
+      // the basket is emptied by the order: only the answer was lost, and the key finds it again
+      this._done(await ask().catch(() => null));
       return;
     }
     this.set({ orderError: error });
@@ -197,8 +203,9 @@ export class CheckoutModel extends Model<ICheckoutState> {
     if (!basket || !this._visible || basket === this._seen) {
       return;
     }
-    const to = targetOf(basket.to, this.state.about, this.folder());
-    if (basket.items.length && this.state.about && to !== basket.to) {
+    const { about } = this.state;
+    const to = about ? targetOf(basket.to, about, this.folder() || FOLDER) : basket.to;
+    if (basket.items.length && to !== basket.to) {
       if (!this._aiming) {
         this._aiming = true;
         void this.basket.change({ kind: 'set', to }).finally(() => {
@@ -260,13 +267,20 @@ function contentOf({ items, to, cut }: IBasket): string {
   return JSON.stringify([items, to, cut]);
 }
 
+/** What the server calls the folder where nobody has named one, and the setting's default. */
+const FOLDER = 'pelagos-orders';
+
+export function isFolder(to: string): boolean {
+  return to !== '' && to !== 'dataspace' && to !== 'workspace';
+}
+
 /** Where an order goes: as the basket says if this server can, else what comes first here. */
-export function targetOf(to: string, about: IAbout | null, folder: string): string {
-  if (!about) {
-    return to;
+export function targetOf(to: string, about: IAbout, folder: string): string {
+  if (isFolder(to)) {
+    return to === FOLDER && !about.datapool ? folder : to;
   }
   if (!about.datapool) {
-    return to && to !== 'dataspace' && to !== 'workspace' ? to : folder;
+    return folder;
   }
   if (to === 'workspace' && about.workspace) {
     return to;
@@ -282,13 +296,4 @@ function randomKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), one =>
     one.toString(16).padStart(2, '0')
   ).join('');
-}
-
-function sessionStore(): Storage | null {
-  try {
-    return window.sessionStorage;
-  } catch {
-    // the browser forbids it: then a key lives as long as the page
-    return null;
-  }
 }

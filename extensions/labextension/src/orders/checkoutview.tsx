@@ -33,7 +33,8 @@ export function Checkout({
       <Target
         trans={trans}
         about={state.about}
-        to={basket.to}
+        basket={basket}
+        folder={pelagos.settings.orderFolder || 'pelagos-orders'}
         onChange={to => void pelagos.basket.change({ kind: 'set', to })}
       />
       <Problem

@@ -3,6 +3,7 @@ import { useEffect, useId, useMemo, useState } from 'react';
 
 import { Link } from '../common';
 import { IAbout, IBasket, ITerms } from '../types';
+import { isFolder } from './checkout';
 import { boxText, cutsOf } from './groups';
 
 interface IFieldProps<V> {
@@ -10,44 +11,39 @@ interface IFieldProps<V> {
   onChange: (value: V) => void;
 }
 
-/** Dataspace or workspace; a folder where no data pool fetches. */
-export function Target({
-  trans,
-  about,
-  to,
-  onChange
-}: IFieldProps<string> & { about: IAbout | null; to: string }): JSX.Element | null {
+interface ITargetProps extends IFieldProps<string> {
+  about: IAbout | null;
+  basket: IBasket;
+  /** A folder to begin with. */
+  folder: string;
+}
+
+/** Dataspace or workspace; a folder for what the data pool does not fetch, or where there is none. */
+export function Target(props: ITargetProps): JSX.Element | null {
+  const { trans, about, basket, folder, onChange } = props;
+  const { to } = basket;
   const name = useId();
+  // the data pool knows the catalogue of its VRE only
+  const isForeign = useMemo(
+    () => basket.items.some(one => one.catalogue),
+    [basket.items]
+  );
   if (!about) {
     return null;
   }
+  const typed = (
+    <Typed
+      label={trans.__('Into the folder')}
+      help={trans.__('Below your home. It is made if it is not there.')}
+      value={to}
+      isNeeded
+      onChange={onChange}
+    />
+  );
   if (!about.datapool) {
-    return (
-      <Typed
-        label={trans.__('Into the folder')}
-        help={trans.__('Below your home. It is made if it is not there.')}
-        value={to}
-        isNeeded
-        onChange={onChange}
-      />
-    );
+    return typed;
   }
-  const choices = [
-    {
-      value: 'dataspace',
-      title: trans.__('Dataspace'),
-      text: trans.__('Fast, on this server’s own disk. What nobody uses expires.'),
-      can: about.dataspace
-    },
-    {
-      value: 'workspace',
-      title: trans.__('Workspace'),
-      text: about.workspace
-        ? trans.__('Stays until you remove it. Slower to fill and to read.')
-        : trans.__('There is none in this environment.'),
-      can: about.workspace
-    }
-  ];
+  const choices = choicesOf(props, isForeign);
   return (
     <fieldset className="jp-Pelagos-fieldset">
       <legend>{trans.__('Where it goes')}</legend>
@@ -57,10 +53,10 @@ export function Target({
             type="radio"
             id={`${name}-${value}`}
             name={name}
-            checked={to === value}
+            checked={value === 'folder' ? isFolder(to) : to === value}
             disabled={!can}
             aria-describedby={`${name}-${value}-text`}
-            onChange={() => onChange(value)}
+            onChange={() => onChange(value === 'folder' ? folder : value)}
           />
           <label htmlFor={`${name}-${value}`}>{title}</label>
           <span id={`${name}-${value}-text`} className="jp-Pelagos-dim">
@@ -68,8 +64,37 @@ export function Target({
           </span>
         </div>
       ))}
+      {isFolder(to) && typed}
     </fieldset>
   );
+}
+
+function choicesOf({ trans, about, basket }: ITargetProps, isForeign: boolean) {
+  const choices = [
+    {
+      value: 'dataspace',
+      title: trans.__('Dataspace'),
+      text: trans.__('Fast, on this server’s own disk. What nobody uses expires.'),
+      can: !!about?.dataspace
+    },
+    {
+      value: 'workspace',
+      title: trans.__('Workspace'),
+      text: about?.workspace
+        ? trans.__('Stays until you remove it. Slower to fill and to read.')
+        : trans.__('There is none in this environment.'),
+      can: !!about?.workspace
+    }
+  ];
+  if (isForeign || isFolder(basket.to)) {
+    choices.push({
+      value: 'folder',
+      title: trans.__('A folder'),
+      text: trans.__('Of your home. This server fetches by itself while it runs.'),
+      can: true
+    });
+  }
+  return choices;
 }
 
 /** Whether to cut out, with what would be cut out; nothing where no granule has a cut. */

@@ -1,4 +1,4 @@
-import { RefObject, useLayoutEffect, useState } from 'react';
+import { RefObject, useEffect, useLayoutEffect, useState } from 'react';
 
 /** Width of an element in pixels, 0 before it is known. */
 export function useWidth(element: RefObject<HTMLElement>): number {
@@ -14,4 +14,14 @@ export function useWidth(element: RefObject<HTMLElement>): number {
     return () => observer.disconnect();
   }, [element]);
   return width;
+}
+
+/** A value once it has stayed the same for some milliseconds: for what is costly to draw. */
+export function useRested<V>(value: V, rest = 80): V {
+  const [rested, setRested] = useState(value);
+  useEffect(() => {
+    const clock = window.setTimeout(() => setRested(value), rest);
+    return () => window.clearTimeout(clock);
+  }, [value, rest]);
+  return rested;
 }
