@@ -4,6 +4,7 @@ import OlMap from 'ol/Map';
 import View from 'ol/View';
 import { altKeyOnly, focusWithTabindex } from 'ol/events/condition';
 import MultiPoint from 'ol/geom/MultiPoint';
+import MultiPolygon from 'ol/geom/MultiPolygon';
 import DoubleClickZoom from 'ol/interaction/DoubleClickZoom';
 import DragPan from 'ol/interaction/DragPan';
 import KeyboardPan from 'ol/interaction/KeyboardPan';
@@ -11,9 +12,6 @@ import KeyboardZoom from 'ol/interaction/KeyboardZoom';
 import MouseWheelZoom from 'ol/interaction/MouseWheelZoom';
 import PinchZoom from 'ol/interaction/PinchZoom';
 import type BaseLayer from 'ol/layer/Base';
-import VectorLayer from 'ol/layer/Vector';
-import VectorSource from 'ol/source/Vector';
-import CircleStyle from 'ol/style/Circle';
 import Fill from 'ol/style/Fill';
 import RegularShape from 'ol/style/RegularShape';
 import Stroke from 'ol/style/Stroke';
@@ -22,10 +20,11 @@ import Style from 'ol/style/Style';
 import { Box } from '../types';
 import { BoxEditor } from './boxEditor';
 import coastline from './coastline.json';
-import { boxOf, degrees, digitsFor, unwrapped } from './geometry';
+import { Footprints, layerOf } from './footprints';
+import { boxOf, degrees, digitsFor, halvesOf, ringsOf, unwrapped } from './geometry';
 import { GridLayer } from './grid';
 import type { IFootprint } from './seaMap';
-import { boxGeometry, footprintFeature, landFeatures } from './shapes';
+import { boxGeometry, landFeatures } from './shapes';
 import { onTheme, readColours } from './theme';
 
 export interface IMapCalls {
@@ -43,8 +42,6 @@ const WORLD: Box = [-180, -72, 180, 84];
 const SLOW = 200;
 /** More than so many below the pointer are not told apart. */
 const PILE = 100;
-/** Features made without a break, so that nothing is held up. */
-const SLICE = 1500;
 
 /** The map without React: OpenLayers, which `SeaMap` loads when it is first shown. */
 export class MapEngine {
@@ -83,28 +80,16 @@ export class MapEngine {
     this.target.style.cursor = drawing ? 'crosshair' : '';
   }
 
-  /** Replaced as a whole; what was there under the same key and shape is kept as it is. */
   setFootprints(footprints: readonly IFootprint[]): void {
-    window.clearTimeout(this.slices);
-    const before = this.known;
-    this.known = new Map();
-    this.foot.clear(true);
-    this.addFootprints(footprints, before, 0);
+    this.footprints.set(footprints);
   }
 
   setSelected(keys: ReadonlySet<string>): void {
-    this.selected = keys;
-    this.chosen.clear(true);
-    this.chosen.addFeatures(this.featuresOf(keys));
+    this.footprints.select(keys);
   }
 
   setHighlighted(key: string | null, extents: readonly Box[]): void {
-    this.highlighted = key;
-    this.high.clear(true);
-    this.high.addFeatures([
-      ...extents.map(box => new Feature(boxGeometry(box))),
-      ...this.featuresOf(key === null ? [] : [key])
-    ]);
+    this.footprints.highlight(key, extents);
   }
 
   /** Tiles below the land; empty for none. */
@@ -162,7 +147,7 @@ export class MapEngine {
   dispose(): void {
     if (!this.over) {
       this.over = true;
-      window.clearTimeout(this.slices);
+      this.footprints.dispose();
       cancelAnimationFrame(this.frame);
       this.stopTheme();
       this.target.removeEventListener('keydown', this.onKey);
@@ -187,7 +172,7 @@ export class MapEngine {
         new MouseWheelZoom({ condition: focused }),
         this.editor
       ],
-      layers: [this.land, this.grid, ...this.layers],
+      layers: [this.land, this.grid, ...this.footprints.layers, this.boxLayer],
       view: new View({
         projection: 'EPSG:4326',
         center: [0, 6],
@@ -204,16 +189,8 @@ export class MapEngine {
   }
 
   private listen(): void {
-    const first = () => {
-      const size = this.map.getSize();
-      if (size?.[0] && size[1]) {
-        this.map.un('change:size', first);
-        this.fit(this.pending ?? WORLD, false);
-        this.pending = null;
-      }
-    };
-    this.map.on('change:size', first);
-    first();
+    this.map.on('change:size', () => this.onSize());
+    this.onSize();
     this.map.on('click', event => {
       const key = this.keyAt(event);
       if (key !== null) {
@@ -226,6 +203,22 @@ export class MapEngine {
     });
     this.target.addEventListener('keydown', this.onKey);
     this.target.addEventListener('pointerleave', this.onLeave);
+  }
+
+  /** The same part of the world is shown in a narrower or wider panel. */
+  private onSize(): void {
+    const [width, height] = this.map.getSize() ?? [];
+    if (!width || !height) {
+      return;
+    }
+    const view = this.map.getView();
+    if (!this.width || this.pending) {
+      this.fit(this.pending ?? WORLD, false);
+      this.pending = null;
+    } else if (width !== this.width) {
+      view.setResolution(((view.getResolution() ?? 1) * this.width) / width);
+    }
+    this.width = width;
   }
 
   private onPointer(event: MapBrowserEvent): void {
@@ -271,7 +264,7 @@ export class MapEngine {
 
   /** Of several, the smallest: it could not be reached otherwise. */
   private keyAt(event: MapBrowserEvent): string | null {
-    if (!this.known.size) {
+    if (this.footprints.isEmpty) {
       return null;
     }
     let best: { key: string; area: number } | null = null;
@@ -286,51 +279,20 @@ export class MapEngine {
         }
         return ++seen >= PILE;
       },
-      { hitTolerance: 4, layerFilter: layer => layer === this.footLayer }
+      { hitTolerance: 4, layerFilter: layer => layer === this.footprints.all }
     );
     return (best as { key: string } | null)?.key ?? null;
-  }
-
-  private addFootprints(
-    footprints: readonly IFootprint[],
-    before: Map<string, IKnown>,
-    from: number
-  ): void {
-    const made: Feature[] = [];
-    const until = Math.min(footprints.length, from + SLICE);
-    for (const one of footprints.slice(from, until)) {
-      const { key, bbox, shape } = one;
-      const kept = before.get(key);
-      const same = kept && kept.bbox === bbox && kept.shape === shape;
-      const feature = same ? kept.feature : footprintFeature(key, bbox, shape);
-      if (feature && !this.known.has(key)) {
-        this.known.set(key, { bbox, shape, feature });
-        made.push(feature);
-      }
-    }
-    this.foot.addFeatures(made);
-    if (until < footprints.length) {
-      this.slices = window.setTimeout(
-        () => this.addFootprints(footprints, before, until),
-        0
-      );
-    } else if (from > 0) {
-      this.setSelected(this.selected);
-      if (this.highlighted !== null) {
-        this.setHighlighted(this.highlighted, []);
-      }
-    }
-  }
-
-  private featuresOf(keys: Iterable<string>): Feature[] {
-    return [...keys].flatMap(key => this.known.get(key)?.feature ?? []);
   }
 
   private drawBox(box: Box | null): void {
     const source = this.boxLayer.getSource()!;
     source.clear(true);
     if (box) {
-      source.addFeature(new Feature(boxGeometry(box)));
+      // two copies across the antimeridian have lines on both sides, but would be filled twice
+      const area = new MultiPolygon(halvesOf(box).flatMap(half => [ringsOf(half)]));
+      const fill = new Feature(area);
+      fill.set('fill', true);
+      source.addFeatures([fill, new Feature(boxGeometry(box))]);
       if (this.editor.enabled) {
         const [west, south, east, north] = box;
         const middle = unwrapped(box);
@@ -358,70 +320,34 @@ export class MapEngine {
     const coast = new Style({ stroke: new Stroke({ color: colours.coast, width: 1 }) });
     this.land.setStyle(feature => (feature.get('fill') ? area : coast));
     this.grid.take(colours.grid, colours.text, colours.halo);
-    this.footLayer.setStyle(dotted(colours.footFill, colours.foot, 1, 3));
-    this.chosenLayer.setStyle(dotted(colours.chosenFill, colours.chosen, 2, 4));
-    this.highLayer.setStyle(dotted(colours.highFill, colours.high, 2.5, 6));
-    this.boxLayer.setStyle(
-      new Style({
-        fill: new Fill({ color: colours.boxFill }),
-        stroke: new Stroke({ color: colours.box, width: 2 }),
-        image: new RegularShape({
-          points: 4,
-          radius: 5.5,
-          angle: Math.PI / 4,
-          fill: new Fill({ color: colours.halo }),
-          stroke: new Stroke({ color: colours.box, width: 1.5 })
-        })
+    this.footprints.paint(colours);
+    const boxFill = new Style({ fill: new Fill({ color: colours.boxFill }) });
+    const boxLine = new Style({
+      stroke: new Stroke({ color: colours.box, width: 2 }),
+      image: new RegularShape({
+        points: 4,
+        radius: 5.5,
+        angle: Math.PI / 4,
+        fill: new Fill({ color: colours.halo }),
+        stroke: new Stroke({ color: colours.box, width: 1.5 })
       })
-    );
+    });
+    this.boxLayer.setStyle(feature => (feature.get('fill') ? boxFill : boxLine));
   }
 
   private readonly map: OlMap;
   private readonly editor: BoxEditor;
   private readonly stopTheme: () => void;
-  private readonly land = layerOf(new VectorSource());
+  private readonly land = layerOf();
   private readonly grid = new GridLayer();
-  private readonly foot = new VectorSource();
-  private readonly chosen = new VectorSource();
-  private readonly high = new VectorSource();
-  private readonly footLayer = layerOf(this.foot);
-  private readonly chosenLayer = layerOf(this.chosen);
-  private readonly highLayer = layerOf(this.high);
-  private readonly boxLayer = layerOf(new VectorSource());
-  private readonly layers: BaseLayer[] = [
-    this.footLayer,
-    this.chosenLayer,
-    this.highLayer,
-    this.boxLayer
-  ];
+  private readonly footprints = new Footprints();
+  private readonly boxLayer = layerOf();
   private tiles: BaseLayer | null = null;
   private tileUrl = '';
-  private known = new Map<string, IKnown>();
-  private selected: ReadonlySet<string> = new Set();
-  private highlighted: string | null = null;
   private hovered: string | null = null;
   private pending: Box | null = null;
+  /** Of the map when it was last seen, in pixels. */
+  private width = 0;
   private frame = 0;
-  private slices = 0;
   private over = false;
-}
-
-interface IKnown {
-  bbox: Box | null;
-  shape: GeoJSON.Geometry | null;
-  feature: Feature;
-}
-
-function layerOf(source: VectorSource): VectorLayer {
-  return new VectorLayer({ source });
-}
-
-/** One style for areas, lines and points: what 10,000 of them are drawn with at once. */
-function dotted(fill: string, stroke: string, width: number, radius: number): Style {
-  const line = new Stroke({ color: stroke, width });
-  return new Style({
-    fill: new Fill({ color: fill }),
-    stroke: line,
-    image: new CircleStyle({ radius, fill: new Fill({ color: stroke }) })
-  });
 }

@@ -60,7 +60,7 @@ export function gripAt(
   const first = Math.ceil((x - east - reach) / 360);
   const last = Math.floor((x - west + reach) / 360);
   for (let world = first; world <= last; world++) {
-    const shift = world * 360;
+    const shift = world * 360 + 0;
     const at = x - shift;
     if (y < south - reach || y > north + reach) {
       continue;
@@ -107,6 +107,17 @@ export function degrees(value: number, kind: 'lon' | 'lat', digits = 0): string 
   const zero = Number(size) === 0 || (kind === 'lon' && Math.abs(inside) === 180);
   const side = kind === 'lon' ? (inside < 0 ? 'W' : 'E') : inside < 0 ? 'S' : 'N';
   return zero ? `${size}°` : `${size}° ${side}`;
+}
+
+/** The same area without overlap, cut at the antimeridian. */
+export function halvesOf(box: Box): Box[] {
+  const [west, south, east, north] = box;
+  return east < west
+    ? [
+        [west, south, 180, north],
+        [-180, south, east, north]
+      ]
+    : [box];
 }
 
 /** Rings of a box; one across the antimeridian twice, for each side of the world. */

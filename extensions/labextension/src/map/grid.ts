@@ -5,6 +5,7 @@ import { degrees, digitsFor } from './geometry';
 
 const STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 45, 90];
 const APART = 64;
+const ROOM = 22;
 
 /** Degrees between two lines, so that their labels have room. */
 export function stepFor(resolution: number): number {
@@ -45,10 +46,11 @@ export class GridLayer extends Layer {
       );
       this.lines(context, lons.map(x), lats.map(y), width, height);
       const digits = digitsFor(step);
-      for (const lon of lons) {
+      // half a label would say a wrong number
+      for (const lon of lons.filter(lon => x(lon) > ROOM && x(lon) < width - ROOM)) {
         this.label(context, degrees(lon, 'lon', digits), x(lon), height - 4, 'center');
       }
-      for (const lat of lats.filter(lat => Math.abs(lat) < 90)) {
+      for (const lat of lats.filter(lat => Math.abs(lat) < 90 && y(lat) < height - 16)) {
         this.label(context, degrees(lat, 'lat', digits), 3, y(lat) + 3, 'left');
       }
     }

@@ -118,73 +118,77 @@ export function SeaMap(props: ISeaMapProps): JSX.Element {
             )
           : trans.__('Arrow keys move the map, plus and minus zoom.')}
       </span>
-      <div className="jp-Pelagos-mapTools" role="group" aria-label={trans.__('Map')}>
-        {onBox && (
-          <>
-            <button
-              type="button"
-              className="jp-Pelagos-mapTool"
-              aria-pressed={drawing}
-              title={trans.__('Drag on the map to draw a box (also: Shift and drag)')}
-              onClick={() => setDrawing(!drawing)}
-            >
-              {trans.__('Draw a box')}
-            </button>
-            <button
-              type="button"
-              className="jp-Pelagos-mapTool"
-              title={trans.__('Take as the box what the map shows')}
-              onClick={() => engine?.takeView()}
-            >
-              {trans.__('As shown')}
-            </button>
-            <button
-              type="button"
-              className="jp-Pelagos-mapTool"
-              disabled={!box}
-              title={trans.__('Clear the box')}
-              onClick={() => onBox(null)}
-            >
-              {trans.__('Clear')}
-            </button>
-          </>
-        )}
-        <span className="jp-Pelagos-mapZoom">
+      {onBox && (
+        <div
+          className="jp-Pelagos-mapTools"
+          role="group"
+          aria-label={trans.__('Box on the map')}
+        >
           <button
             type="button"
             className="jp-Pelagos-mapTool"
-            aria-label={trans.__('Zoom in')}
-            title={trans.__('Zoom in')}
-            onClick={() => engine?.zoomBy(1)}
+            aria-pressed={drawing}
+            title={trans.__('Drag on the map to draw a box (also: Shift and drag)')}
+            onClick={() => setDrawing(!drawing)}
           >
-            +
+            {trans.__('Draw a box')}
           </button>
           <button
             type="button"
             className="jp-Pelagos-mapTool"
-            aria-label={trans.__('Zoom out')}
-            title={trans.__('Zoom out')}
-            onClick={() => engine?.zoomBy(-1)}
+            title={trans.__('Take as the box what the map shows')}
+            onClick={() => engine?.takeView()}
           >
-            −
+            {trans.__('As shown')}
           </button>
           <button
             type="button"
             className="jp-Pelagos-mapTool"
-            aria-label={trans.__('Whole world')}
-            title={trans.__('Whole world')}
-            onClick={() => engine?.fit([-180, -90, 180, 90])}
+            disabled={!box}
+            title={trans.__('Clear the box')}
+            onClick={() => onBox(null)}
           >
-            ⤢
+            {trans.__('Clear')}
           </button>
-        </span>
-      </div>
+        </div>
+      )}
+      <Zoom engine={engine} trans={trans} />
       <span className="jp-Pelagos-mapPlace" aria-hidden="true">
         {place}
       </span>
       {props.tileUrl && props.tileAttribution && (
         <span className="jp-Pelagos-mapSource">{props.tileAttribution}</span>
       )}
+    </div>
+  );
+}
+
+function Zoom({
+  engine,
+  trans
+}: {
+  engine: MapEngine | null;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const tools: [string, string, () => void][] = [
+    [trans.__('Zoom in'), '+', () => engine?.zoomBy(1)],
+    [trans.__('Zoom out'), '−', () => engine?.zoomBy(-1)],
+    [trans.__('Whole world'), '⤢', () => engine?.fit([-180, -90, 180, 90])]
+  ];
+  return (
+    <div className="jp-Pelagos-mapZoom" role="group" aria-label={trans.__('Map')}>
+      {tools.map(([name, sign, onClick]) => (
+        <button
+          key={name}
+          type="button"
+          className="jp-Pelagos-mapTool"
+          aria-label={name}
+          title={name}
+          onClick={onClick}
+        >
+          {sign}
+        </button>
+      ))}
     </div>
   );
 }

@@ -110,15 +110,6 @@ function Named({ box, onBox, trans }: INamedProps): JSX.Element {
             }
           }}
         />
-        <Button
-          disabled={!box}
-          onClick={() => {
-            setFault('');
-            onBox(null);
-          }}
-        >
-          {trans.__('Clear area')}
-        </Button>
       </div>
       {fault && (
         <p role="alert" className="jp-Pelagos-fault">

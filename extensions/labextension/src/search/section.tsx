@@ -119,7 +119,6 @@ function Form({
       onSubmit={event => event.preventDefault()}
     >
       <TextField criteria={criteria} model={model} trans={trans} />
-      <Chips chips={chips} criteria={criteria} trans={trans} />
       <Group
         groups={groups}
         name="area"
@@ -146,6 +145,8 @@ function Form({
       >
         <Facets criteria={criteria} model={model} trans={trans} />
       </Group>
+      {/* below the map, or it would jump while somebody draws on it */}
+      <Chips chips={chips} criteria={criteria} trans={trans} />
     </form>
   );
 }
