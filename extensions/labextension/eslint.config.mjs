@@ -33,5 +33,5 @@ export default tseslint.config(
       ]
     }
   },
-  { files: ['**/__tests__/**'], rules: { '@typescript-eslint/no-explicit-any': 'off' } }
+  { files: ['**/__tests__/**'], rules: { '@typescript-eslint/no-explicit-any': 'off', 'no-restricted-syntax': 'off' } }
 );

@@ -48,6 +48,7 @@ class Watcher:
     def begin(self) -> None:
         """If orders were under way when the server stopped."""
         known = self._known.get()
+        self._running = {str(number) for number in known.under_way}
         if known.under_way or any(one.running for one in known.local.values()):
             self.wake()
 
@@ -117,7 +118,10 @@ class Watcher:
         try:
             # what was over before is no news, and what was removed sends none
             found = self._desk.hub_orders()
-            self._running = {one.id for one in found if one.can_cancel}
+            before, self._running = self._running, {one.id for one in found if one.can_cancel}
+            for one in found:
+                if one.id in before - self._running:
+                    self._tell(one.id, one.sequence)
             self._last = self._last or max((one.sequence for one in found), default=0)
             last = str(self._last) if self._last else ""
             stream = hub_orders.SERVICE.events("/events", _SILENCE, last, self._opened)

@@ -25,11 +25,16 @@ def source() -> Iterator[Source]:
 
 @pytest.fixture
 def vre(
-    source: Source, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    source: Source,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    jp_serverapp: Any,
 ) -> Iterator[Vre]:
     # not below tmp_path, whose name is too long for sockets
     with vre_in(tmp_path_factory.mktemp("vre"), source, monkeypatch) as found:
         yield found
+        # the service waits for those who follow
+        jp_serverapp.web_app.settings["pelagos_shared"].stop()
 
 
 def order(ask: Ask, key: str = KEY, *accept: str) -> Answer:

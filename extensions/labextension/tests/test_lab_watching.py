@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 from datapool_service import Service as Pool
 from download_source import Source, give, serve
-from jupyterlab_pelagos.shared import CHANGED
+from jupyterlab_pelagos.known_orders import KnownOrders
+from jupyterlab_pelagos.shared import CHANGED, Shared
 from jupyterlab_pelagos.watching import Watcher
 from lab_server import Ask
 from lab_vre import NAMES, Vre, vre_in
+from pelagos.datapool.database import url_of
 from support import free_port, until
 
 Event = dict[str, Any]
@@ -29,10 +32,15 @@ def source() -> Iterator[Source]:
 
 @pytest.fixture
 def vre(
-    source: Source, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    source: Source,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    jp_serverapp: Any,
 ) -> Iterator[Vre]:
     with vre_in(tmp_path_factory.mktemp("vre"), source, monkeypatch) as found:
         yield found
+        # the service waits for those who follow
+        jp_serverapp.web_app.settings["pelagos_shared"].stop()
 
 
 @pytest.fixture
@@ -104,7 +112,7 @@ def test_changes_are_told_until_it_is_ready(
     sequences = [one["sequence"] for _, one in told]
     assert sequences == sorted(set(sequences))
     times = [when for when, _ in told]
-    assert all(later - earlier > 0.4 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier > 0.4 for earlier, later in itertools.pairwise(times))
     assert [one["kind"] for _, one in events if one["kind"] != "order"] == ["basket", "basket"]
 
 
@@ -131,7 +139,7 @@ def test_a_service_that_restarts_is_followed_again(
     assert ask("GET", "orders").status == 503
     gate.set()
     with Pool(
-        vre.kit.state.datapool, old.hub, str(old.store.url), vre.kit.settings,
+        vre.kit.state.datapool, old.hub, url_of(vre.kit.state.datapool), vre.kit.settings,
         index=vre.dataspace.parent / "index.sqlite",
     ) as again:  # fmt: skip
         vre.monkeypatch.setenv("PELAGOS_DATAPOOL_API", again.url)
@@ -145,8 +153,6 @@ def test_a_server_that_begins_follows_what_was_under_way(ask: Ask, vre: Vre) -> 
     gate = threading.Event()
     vre.source.always["/dac/one.nc"] = lambda handler: (gate.wait(60), give(handler))
     number = place(ask, vre, "one")
-    from jupyterlab_pelagos.shared import Shared
-
     told: list[Event] = []
     home = vre.dataspace.parent
     second = Shared(home, "", "pelagos-orders", told.append, lambda: None)
@@ -155,6 +161,7 @@ def test_a_server_that_begins_follows_what_was_under_way(ask: Ask, vre: Vre) -> 
     until(lambda: ask("GET", f"orders/{number}").json["state"] == "ready", 60, "the order")
     last = ask("GET", f"orders/{number}").json["sequence"]
     until(lambda: told and told[-1]["sequence"] == last, 30, "the last event")
+    until(lambda: second.one(KnownOrders).get().under_way == [], 10, "nothing under way")
     second.stop()
     third = Shared(home, "", "pelagos-orders", told.append, lambda: None)
     third.one(Watcher).begin()
@@ -184,6 +191,6 @@ def test_a_service_that_is_away_is_not_asked_in_a_loop(
     monkeypatch.setattr(watcher, "_stream", lambda: (tries.append(time.monotonic()), inner()))
     assert ask("GET", "orders").status == 503
     until(lambda: len(tries) >= 3, 30, "tries")
-    pauses = [later - earlier for earlier, later in zip(tries, tries[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(tries)]
     assert pauses[0] > 0.9
     assert pauses[1] > 1.8
