@@ -17,7 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 MACHINE = "machine"
 _FOLDERS = ("tests/contract/", "tests/images/", "tests/integration/", "tests/browser/")
-# of those folders, and yet with nothing but sockets and folders of their own
+# of those folders, and yet with nothing but processes and folders of their own
 _APART = frozenset(
     f"tests/integration/test_{name}.py"
     for name in (
@@ -30,6 +30,8 @@ _APART = frozenset(
         "downloader_jobs",
         "parcels_workspace",
         "sweep",
+        "workspaces",
+        "workspaces_elsewhere",
     )
 )
 
