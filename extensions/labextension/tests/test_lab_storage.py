@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ from pelagos.images import load_graph
 from pelagos.services.workspace.service import make_app
 from pelagos.settings import Settings
 from stand_ins import PeopleAgent, storage_of_nobody
-from support import ROOT, facts_of, free_port, until
+from support import ROOT, facts_of, until
 
 AREA = {
     "name": "me", "used": 1024, "quota": 2**30, "enforced": True, "state": "ready", "reason": "",
@@ -51,15 +52,15 @@ def vre(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatc
     state = State(folder / "state")
     state.prepare()
     deployment = Deployment(state, facts_of(state), Settings(), load_graph(ROOT))
-    port = free_port()
     with contextlib.ExitStack() as stack:
         hub = stack.enter_context(HubStandIn())
         monkeypatch.setattr(Deployment, "hub_api", property(lambda _: hub.url))
         agent = stack.enter_context(PeopleAgent(deployment.people_socket))
         agent.people["ada"] = STATUS
-        config = uvicorn.Config(make_app(deployment), port=port, log_level="error")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, daemon=True)
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        port = listening.getsockname()[1]
+        server = uvicorn.Server(uvicorn.Config(make_app(deployment), log_level="error"))
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
         until(lambda: server.started, 30, "the service")
         token = hub.person("ada", scope="access:services!service=workspace")
