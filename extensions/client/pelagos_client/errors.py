@@ -22,6 +22,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class PelagosError(Exception):
     """What happened and why, and what to do next (`mend`)."""
@@ -68,11 +70,12 @@ class ServiceAwayError(ServiceError):
 
 
 class ServiceRefusedError(ServiceError):
-    """The service answered no."""
+    """The service answered no. `document` is its answer, with lists for programs; may be empty."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, document: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.document = document or {}
 
 
 class MissingPackageError(PelagosError, ImportError):

@@ -196,8 +196,9 @@ def place(
     named: Iterable[str],
     collections: dict[str, Document],
     assets: dict[tuple[str, str], list[str]] | None = None,
+    below: Path | None = None,
 ) -> LocalOrder:
-    """Plan an order and begin it; `folder` None: a numbered one in ./pelagos-orders.
+    """Plan an order and begin it; `folder` None: a numbered one in `below`, or ./pelagos-orders.
 
     Raises OrderError: nothing of it, or not all, can be ordered; terms are not accepted; no space.
     """
@@ -218,7 +219,7 @@ def place(
             f"Read them ({missing[0].url or 'see its source'}), then order with "
             f"accept={[one.key for one in missing]}.",
         )
-    base = folder or Path(FOLDER)
+    base = folder or below or Path(FOLDER)
     needed = sum(one.plan.size or 0 for one in files)
     if needed > (free := _free(base)):
         raise OrderError(
@@ -253,6 +254,14 @@ def start(folder: Path, state: LocalState) -> None:
     run.begun.wait(30)
     if run.refused:
         raise OrderError(f"The order in {folder} is under way in another program.", "Wait for it.")
+
+
+def end_here(folder: Path, seconds: float) -> None:
+    """End an order that this program carries out, if it does, and wait so long until it has."""
+    run = _RUNS.get(folder.resolve())
+    if run is not None and run.is_alive():
+        run.cancel.set()
+        run.join(seconds)
 
 
 def orders(folder: Path, limit: int) -> Orders:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ class PelagosExtension(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Register the event and all routes."""
-        app = self.serverapp
+        app: Any = self.serverapp
         loop_holder: dict[str, Any] = {}
         app.event_logger.register_event_schema(_SCHEMA)
 
@@ -45,7 +46,7 @@ class PelagosExtension(ExtensionApp):
             loop.add_callback(lambda: app.event_logger.emit(schema_id=CHANGED, data=data))
 
         def active() -> None:
-            times = self.settings.setdefault("last_activity_times", {})
+            times = app.web_app.settings.setdefault("last_activity_times", {})
             times["pelagos"] = datetime.now(UTC)
 
         shared = Shared(
@@ -55,7 +56,15 @@ class PelagosExtension(ExtensionApp):
             emit_event=emit,
             active=active,
             log=self.log,
+            kernels=lambda: len(app.kernel_manager.list_kernel_ids()),
         )
-        self.settings["pelagos_shared"] = shared
+        # the extension's own settings are a copy, made before
+        self.settings["pelagos_shared"] = app.web_app.settings["pelagos_shared"] = shared
         for part in PARTS:
             self.handlers.extend(part.routes(shared))
+
+    async def stop_extension(self) -> None:
+        """End the threads that follow orders."""
+        shared = self.settings.get("pelagos_shared")
+        if shared is not None:
+            await asyncio.to_thread(shared.stop)

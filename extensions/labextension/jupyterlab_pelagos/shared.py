@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from jupyterlab_pelagos.models import Problem
+import msgspec
 
+from jupyterlab_pelagos.models import Problem, Refusal, Terms
+
+T = TypeVar("T")
 CHANGED = "urn:pelagos:jupyterlab:changed"
 
 
@@ -20,7 +25,7 @@ class Shared:
 
     `root` is what the file browser shows; `catalogue_url` a configured STAC API, empty for none;
     `emit` sends an event and may be called in any thread; `active` says that work goes on, so that
-    the server is not culled.
+    the server is not culled. `kernels`: how many run.
     """
 
     root: Path
@@ -29,7 +34,26 @@ class Shared:
     emit_event: Callable[[dict[str, Any]], None]
     active: Callable[[], None]
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("pelagos"))
+    kernels: Callable[[], int] = lambda: 0
     _sequence: Any = field(default_factory=lambda: itertools.count(1))
+    _parts: dict[type, Any] = field(default_factory=dict)
+    _lock: Any = field(default_factory=threading.RLock)
+
+    def one(self, kind: Callable[[Shared], T]) -> T:
+        """The one `kind` of this server, made when it is first asked for."""
+        with self._lock:
+            if kind not in self._parts:
+                self._parts[kind] = kind(self)  # type: ignore[index]
+            found: T = self._parts[kind]  # type: ignore[index]
+            return found
+
+    def stop(self) -> None:
+        """End what was begun: the threads of parts that have a `stop`."""
+        with self._lock:
+            parts = list(self._parts.values())
+        for part in parts:
+            with contextlib.suppress(AttributeError):
+                part.stop()
 
     def emit(self, kind: str, id_: str = "", sequence: int | None = None) -> None:
         """Tell the browser that something changed: a reason to ask, and no more."""
@@ -56,4 +80,23 @@ class Shared:
             status = 503
         elif isinstance(error, NotConfiguredError):
             status = 409
-        return status, Problem(str(error))
+        return status, _problem(error)
+
+
+def _problem(error: Any) -> Problem:
+    """What a service said, with its lists; else the error's own sentence."""
+    told = getattr(error, "document", None) or {}
+    reason = str(error).removesuffix(error.mend).strip() or str(error)
+    return Problem(
+        str(told.get("reason") or reason),
+        str(told.get("mend") or error.mend),
+        _structs(Refusal, told.get("refused")),
+        _structs(Terms, told.get("accept")),
+    )
+
+
+def _structs(kind: type[T], given: Any) -> list[T]:
+    try:
+        return msgspec.convert(given or [], list[kind])  # type: ignore[valid-type]
+    except msgspec.ValidationError:
+        return []
