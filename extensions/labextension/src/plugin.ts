@@ -18,6 +18,7 @@ import { CriteriaModel } from './model/search';
 import { PelagosPanel } from './panel/panel';
 import { CommandIDs, IPelagos, IPelagosPanel, IPelagosSettings } from './tokens';
 import { IAbout, NO_CRITERIA } from './types';
+import { translateSettings } from './use/settings';
 
 export const DOMAIN = 'jupyterlab_pelagos';
 const ID = 'jupyterlab-pelagos:plugin';
@@ -58,6 +59,9 @@ export const session: JupyterFrontEndPlugin<IPelagos> = {
       await shared.criteria.restore();
       await shared.basket.load();
     });
+    if (registry) {
+      translateSettings(registry, ID, shared.trans);
+    }
     void registry
       ?.load(ID)
       .then(found => {
@@ -119,8 +123,16 @@ export const panel: JupyterFrontEndPlugin<IPelagosPanel> = {
     app.shell.add(widget, 'left', { rank: 150, type: 'Marine data' });
     restorer?.add(widget, widget.id);
     app.commands.addCommand(CommandIDs.open, {
-      label: args =>
-        args.isLauncher ? trans.__('Marine data') : trans.__('Search marine data'),
+      label: args => {
+        const labels: Record<string, string> = {
+          basket: trans.__('Show the basket'),
+          orders: trans.__('Show orders'),
+          storage: trans.__('Show storage')
+        };
+        return args.isLauncher
+          ? trans.__('Marine data')
+          : (labels[String(args.section)] ?? trans.__('Search marine data'));
+      },
       caption: trans.__('Find data of the marine infrastructures, order and open them'),
       icon: pelagosIcon,
       execute: args => widget.reveal(String(args.section ?? 'search'))

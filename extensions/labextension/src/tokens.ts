@@ -84,5 +84,9 @@ export const CommandIDs = {
   /** Show the search as code; `criteria`, `collections`. */
   queryAsCode: 'pelagos:query-as-code',
   /** Show an order's folder in the file browser; `path`. */
-  reveal: 'pelagos:show-in-file-browser'
+  reveal: 'pelagos:show-in-file-browser',
+  /** Insert code for the newest order that is ready. */
+  insertLastOrder: 'pelagos:add-last-order-to-notebook',
+  /** Copy citations; `order`: its id (the newest if there is none), or `catalogue`, `collection`, `item`. */
+  copyCitation: 'pelagos:copy-citation'
 } as const;

@@ -7,6 +7,8 @@ export interface IBasketState {
   /** Null until it was asked for. */
   basket: IBasket | null;
   error: ApiError | null;
+  /** What was taken out last and can be put back. */
+  removed: IBasketItem[];
 }
 
 /** The basket, which the server keeps: every tab shows the same one. */
@@ -15,7 +17,7 @@ export class BasketModel extends Model<IBasketState> {
     private readonly api: IApi,
     changes: Changes
   ) {
-    super({ basket: null, error: null });
+    super({ basket: null, error: null, removed: [] });
     changes.changed.connect((_, change) => {
       if (change.kind === 'basket' && change.sequence !== this.state.basket?.revision) {
         void this.load();
@@ -35,29 +37,79 @@ export class BasketModel extends Model<IBasketState> {
     return this.take(() => this.api.basket());
   }
 
-  add(items: IBasketItem[], query: ICriteria | null): Promise<void> {
-    return this.change({ kind: 'add', items, query });
+  async add(items: IBasketItem[], query: ICriteria | null): Promise<void> {
+    await this.change({ kind: 'add', items, query });
   }
 
-  remove(items: { collection: string; id: string }[]): Promise<void> {
-    return this.change({
-      kind: 'remove',
-      items: items.map(({ collection, id }) => ({ collection, id }))
-    });
+  /** Take out granules; `undo` puts them back. */
+  async remove(items: { collection: string; id: string }[]): Promise<void> {
+    const wanted = new Set(items.map(one => `${one.collection}\n${one.id}`));
+    await this.takeOut(
+      {
+        kind: 'remove',
+        items: items.map(({ collection, id }) => ({ collection, id }))
+      },
+      one => wanted.has(`${one.collection}\n${one.id}`)
+    );
+  }
+
+  /** Take out everything; `undo` puts it back. */
+  clear(): Promise<void> {
+    return this.takeOut({ kind: 'clear' }, () => true);
+  }
+
+  /** Put back what was taken out last. */
+  async undo(): Promise<void> {
+    const { basket, removed } = this.state;
+    if (basket && removed.length) {
+      await this.change({ kind: 'add', items: removed, query: basket.query });
+    }
   }
 
   /** Raises nothing: what went wrong is in the state. */
   change(change: IBasketChange): Promise<void> {
-    return this.take(() => this.api.changeBasket(change));
+    // what was taken out before can't be put back into what is another basket now
+    const removed = change.kind === 'set' ? this.state.removed : [];
+    return this.send(change, removed);
   }
 
-  private async take(ask: () => Promise<IBasket>): Promise<void> {
+  /** When all changes of this page were answered. */
+  get saved(): Promise<void> {
+    return this._saved;
+  }
+
+  private send(change: IBasketChange, removed: IBasketItem[]): Promise<void> {
+    const done = this.take(() => this.api.changeBasket(change), removed);
+    this._saved = Promise.all([this._saved, done]).then(() => undefined);
+    return done;
+  }
+
+  private async takeOut(
+    change: IBasketChange,
+    isOut: (item: IBasketItem) => boolean
+  ): Promise<void> {
+    const gone = this.state.basket?.items.filter(isOut) ?? [];
+    await this.send(change, gone);
+  }
+
+  private async take(
+    ask: () => Promise<IBasket>,
+    removed: IBasketItem[] | null = null
+  ): Promise<void> {
+    const known = this.state.basket?.revision ?? 0;
     try {
       const basket = await ask();
-      // answers may overtake each other
-      if (basket.revision >= (this.state.basket?.revision ?? 0)) {
+      const before = this.state.basket;
+      // answers may overtake each other; but one below what was known when it was asked for is of
+      // a server that has lost its basket
+      if (basket.revision >= (before?.revision ?? 0) || basket.revision < known) {
         this._keys = new Set(basket.items.map(one => `${one.collection}\n${one.id}`));
-        this.set({ basket, error: null });
+        // the same once more must not draw everything again
+        const same = before?.revision === basket.revision;
+        this.set({ basket: same ? before : basket, error: null });
+      }
+      if (removed) {
+        this.set({ removed });
       }
     } catch (error) {
       this.set({ error: error as ApiError });
@@ -65,4 +117,5 @@ export class BasketModel extends Model<IBasketState> {
   }
 
   private _keys = new Set<string>();
+  private _saved: Promise<void> = Promise.resolve();
 }

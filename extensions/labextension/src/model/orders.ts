@@ -1,0 +1,352 @@
+import { Poll } from '@lumino/polling';
+import { ISignal, Signal } from '@lumino/signaling';
+
+import { ApiError, IApi } from '../api';
+import { IOrder, OrderState } from '../types';
+import { oneAtATime } from './again';
+import { Model } from './base';
+import { Changes } from './changes';
+
+const INTERVAL = 30_000;
+const SLOWEST = 5 * 60_000;
+/** Changes come in crowds: how long others are waited for before it is asked again. */
+const GATHER = 400;
+/** A list that is older is asked for when somebody comes back. */
+const OLD = 60_000;
+
+const UNDER_WAY: OrderState[] = ['queued', 'fetching', 'waiting', 'verifying'];
+
+export function isUnderWay(order: IOrder): boolean {
+  return UNDER_WAY.includes(order.state);
+}
+
+/** From 0 to 1: by bytes where all sizes are known, else by files; null if there is neither. */
+export function shareOf({ state, bytes, files }: IOrder): number | null {
+  if (state === 'ready') {
+    return 1;
+  }
+  if (bytes.known > 0 && !bytes.unknown) {
+    return Math.min(1, bytes.done / bytes.known);
+  }
+  return files.total > 0 ? Math.min(1, files.ready / files.total) : null;
+}
+
+export type OrderAction = 'cancel' | 'retry' | 'forget';
+
+export interface IOrdersState {
+  /** The newest first; null until they were asked for. */
+  orders: IOrder[] | null;
+  /** Why the list could not be had; `orders` are then those of the last time. */
+  error: ApiError | null;
+  /** Which one is to be shown. */
+  focus: string | null;
+  busy: Readonly<Record<string, OrderAction>>;
+  /** What was not done with an order, and why. */
+  failures: Readonly<Record<string, ApiError>>;
+}
+
+/** A person's orders. Events are reasons to ask; a slow poll finds what no event told. */
+export class OrdersModel extends Model<IOrdersState> {
+  constructor(
+    private readonly api: IApi,
+    changes: Changes,
+    private readonly clock: () => number = Date.now
+  ) {
+    super({ orders: null, error: null, focus: null, busy: {}, failures: {} });
+    changes.changed.connect(this._onChange, this);
+    this._poll = new Poll({
+      auto: false,
+      name: 'jupyterlab-pelagos:orders',
+      factory: () => this._load(),
+      frequency: { interval: INTERVAL, backoff: true, max: SLOWEST },
+      standby: () => (this._isSettled ? true : 'when-hidden')
+    });
+    document.addEventListener('visibilitychange', this._onVisible);
+  }
+
+  /** One that was placed here, whatever becomes of it. */
+  get placed(): ISignal<this, IOrder> {
+    return this._placed;
+  }
+
+  get underWay(): number {
+    return this.state.orders?.filter(isUnderWay).length ?? 0;
+  }
+
+  find(id: string): IOrder | null {
+    return this.state.orders?.find(one => one.id === id) ?? null;
+  }
+
+  /** Seconds until it is there, where that can be told: see `Rate`. */
+  left(order: IOrder): number | null {
+    return this._rates.get(order.id)?.left(order, this.clock()) ?? null;
+  }
+
+  /** Ask for all, and go on asking while something is under way. */
+  async start(): Promise<void> {
+    await this.load();
+    // asked just now
+    await this._poll.schedule({ phase: 'started', interval: INTERVAL });
+  }
+
+  /** Ask for all now. Raises nothing: what went wrong is in the state. */
+  async load(): Promise<void> {
+    await this._load().catch(() => undefined);
+  }
+
+  /** Take up an order that was placed here, and show it. */
+  put(order: IOrder): void {
+    if (this.state.orders === null) {
+      void this.load();
+    }
+    this._take(order, this._counter);
+    this.set({ focus: order.id });
+    this._placed.emit(order);
+  }
+
+  focus(id: string | null): void {
+    this.set({ focus: id });
+  }
+
+  cancel(id: string): Promise<void> {
+    return this._act(id, 'cancel', () => this.api.cancelOrder(id));
+  }
+
+  retry(id: string): Promise<void> {
+    return this._act(id, 'retry', () => this.api.retryOrder(id));
+  }
+
+  forget(id: string): Promise<void> {
+    return this._act(id, 'forget', () => this.api.deleteOrder(id));
+  }
+
+  override dispose(): void {
+    document.removeEventListener('visibilitychange', this._onVisible);
+    this._poll.dispose();
+    super.dispose();
+  }
+
+  private get _isSettled(): boolean {
+    const { orders, error } = this.state;
+    return orders !== null && !error && !this.underWay;
+  }
+
+  private async _ask(): Promise<void> {
+    const began = ++this._counter;
+    this._asked = this.clock();
+    try {
+      const found = await this.api.orders();
+      const listed = new Set(found.map(one => one.id));
+      const orders = found
+        .filter(one => (this._dropped.get(one.id) ?? 0) < began)
+        .map(one => this._newer(one, began));
+      // what came in since it was asked for is not in the answer
+      const since = (this.state.orders ?? []).filter(
+        one => !listed.has(one.id) && this._isSince(one.id, began)
+      );
+      this._measure(orders);
+      this.set({ orders: sorted([...since, ...orders]), error: null });
+    } catch (error) {
+      this.set({ error: error as ApiError });
+      throw error;
+    }
+  }
+
+  private _take(order: IOrder, began: number): void {
+    const before = this.state.orders ?? [];
+    const taken = this._newer(order, began);
+    this._came.set(order.id, ++this._counter);
+    this._measure([taken]);
+    this.set({
+      orders: sorted([taken, ...before.filter(one => one.id !== order.id)])
+    });
+  }
+
+  private _isSince(id: string, began: number): boolean {
+    return (this._came.get(id) ?? 0) > began;
+  }
+
+  /**
+   * Answers may overtake each other: then the sequence decides. Else the answer is right, as a
+   * server that was started anew may count anew.
+   */
+  private _newer(order: IOrder, began: number): IOrder {
+    const known = this.find(order.id);
+    const isOld =
+      known && known.sequence >= order.sequence && this._isSince(order.id, began);
+    return isOld ? known : order;
+  }
+
+  private _drop(id: string): void {
+    this._dropped.set(id, ++this._counter);
+    this._rates.delete(id);
+    const failures = { ...this.state.failures };
+    delete failures[id];
+    this.set({
+      orders: this.state.orders?.filter(one => one.id !== id) ?? null,
+      failures
+    });
+  }
+
+  private async _act(
+    id: string,
+    action: OrderAction,
+    ask: () => Promise<IOrder | void>
+  ): Promise<void> {
+    if (this.state.busy[id]) {
+      return;
+    }
+    const failures = { ...this.state.failures };
+    delete failures[id];
+    this.set({ busy: { ...this.state.busy, [id]: action }, failures });
+    const began = ++this._counter;
+    try {
+      const order = await ask();
+      if (order) {
+        this._take(order, began);
+      } else {
+        this._drop(id);
+      }
+    } catch (error) {
+      if ((error as ApiError).status === 404) {
+        // it was forgotten elsewhere, or the answer of the last time was lost
+        this._drop(id);
+      } else {
+        this.set({ failures: { ...this.state.failures, [id]: error as ApiError } });
+      }
+    } finally {
+      const busy = { ...this.state.busy };
+      delete busy[id];
+      this.set({ busy });
+    }
+  }
+
+  private _onChange(_: Changes, change: { kind: string; id: string; sequence: number }) {
+    if (change.kind !== 'order' || this.state.orders === null) {
+      return;
+    }
+    const known = this.find(change.id);
+    if (!known) {
+      // however many such events are sent, they make one question
+      this._gathering ??= window.setTimeout(() => {
+        this._gathering = null;
+        void this.load();
+      }, GATHER);
+    } else if (known.sequence !== change.sequence) {
+      void this._askOne(change.id);
+    }
+  }
+
+  /** Ask for one order, and once more if something was told of it meanwhile. */
+  private async _askOne(id: string): Promise<void> {
+    if (this._asking.has(id)) {
+      this._asking.set(id, true);
+      return;
+    }
+    try {
+      do {
+        this._asking.set(id, false);
+        const began = ++this._counter;
+        const order = await this.api.showOrder(id);
+        if ((this._dropped.get(id) ?? 0) < began) {
+          this._take(order, began);
+        }
+        // files that come in quickly are told of together
+        await new Promise(done => window.setTimeout(done, GATHER));
+      } while (this._asking.get(id) && !this.isDisposed);
+    } catch (error) {
+      if ((error as ApiError).status === 404) {
+        this._drop(id);
+      } else {
+        this.set({ error: error as ApiError });
+      }
+    } finally {
+      this._asking.delete(id);
+    }
+  }
+
+  private _measure(orders: IOrder[]): void {
+    for (const order of orders) {
+      if (isUnderWay(order)) {
+        const rate = this._rates.get(order.id) ?? new Rate();
+        rate.add(order, this.clock());
+        this._rates.set(order.id, rate);
+      } else {
+        this._rates.delete(order.id);
+      }
+    }
+  }
+
+  // a poll that stands still while nobody looks must not show what was
+  private readonly _onVisible = () => {
+    const isOld = this.clock() - this._asked > OLD;
+    if (!document.hidden && this._asked && (isOld || !this._isSettled)) {
+      void this.load();
+    }
+  };
+
+  private readonly _load = oneAtATime(() => this._ask());
+  private readonly _poll: Poll<void>;
+  private readonly _rates = new Map<string, Rate>();
+  private readonly _asking = new Map<string, boolean>();
+  private readonly _came = new Map<string, number>();
+  private readonly _dropped = new Map<string, number>();
+  private _counter = 0;
+  private _asked = 0;
+  private _gathering: number | null = null;
+  private readonly _placed = new Signal<this, IOrder>(this);
+}
+
+function sorted(orders: IOrder[]): IOrder[] {
+  return [...orders].sort(
+    (a, b) => (b.created ?? '').localeCompare(a.created ?? '') || b.number - a.number
+  );
+}
+
+const WINDOW = 60_000;
+const ENOUGH = 10_000;
+const STALE = 45_000;
+const LONGEST = 24 * 3600;
+
+/** How fast an order comes in, by what was seen in the last minute. */
+export class Rate {
+  add({ bytes }: IOrder, now: number): void {
+    const last = this._seen.at(-1);
+    if (last && bytes.done < last.done) {
+      // something began again
+      this._seen = [];
+    }
+    if (!last || bytes.done !== last.done) {
+      this._seen.push({ at: now, done: bytes.done });
+    }
+    // one older than the window stays as its beginning
+    while (this._seen.length > 2 && this._seen[1].at < now - WINDOW) {
+      this._seen.shift();
+    }
+  }
+
+  /**
+   * Seconds, or null where a number would be a guess: a size unknown, a wait for the source,
+   * too little seen, nothing new for a while, or more than a day.
+   */
+  left({ state, bytes }: IOrder, now: number): number | null {
+    const [first, last] = [this._seen[0], this._seen.at(-1)];
+    if (
+      state !== 'fetching' ||
+      bytes.unknown ||
+      !first ||
+      !last ||
+      this._seen.length < 3
+    ) {
+      return null;
+    }
+    const span = last.at - first.at;
+    if (span < ENOUGH || now - last.at > STALE) {
+      return null;
+    }
+    const seconds = ((bytes.known - last.done) * span) / (last.done - first.done) / 1000;
+    return Number.isFinite(seconds) && seconds > 0 && seconds < LONGEST ? seconds : null;
+  }
+
+  private _seen: { at: number; done: number }[] = [];
+}

@@ -1,0 +1,42 @@
+import { IBasketItem, ICut } from '../types';
+
+/** Granules of one data set. */
+export interface IGroup {
+  collection: string;
+  items: IBasketItem[];
+  /** Bytes of those whose size is known, and how many have none. */
+  known: number;
+  unknown: number;
+}
+
+export function groupsOf(items: IBasketItem[]): IGroup[] {
+  const groups = new Map<string, IGroup>();
+  for (const item of items) {
+    let group = groups.get(item.collection);
+    if (!group) {
+      group = { collection: item.collection, items: [], known: 0, unknown: 0 };
+      groups.set(item.collection, group);
+    }
+    group.items.push(item);
+    group.known += item.size ?? 0;
+    group.unknown += item.size === null ? 1 : 0;
+  }
+  return [...groups.values()];
+}
+
+/** The different cuts of what is in the basket. */
+export function cutsOf(items: IBasketItem[]): ICut[] {
+  const cuts = new Map<string, ICut>();
+  for (const { cut } of items) {
+    if (cut && (cut.bbox || cut.start || cut.end)) {
+      cuts.set(JSON.stringify([cut.bbox, cut.start, cut.end]), cut);
+    }
+  }
+  return [...cuts.values()];
+}
+
+/** `-10 … 0° E, 40 … 50° N`: plain numbers, as they were put in. */
+export function boxText([west, south, east, north]: NonNullable<ICut['bbox']>): string {
+  const degrees = (value: number) => String(Number(value.toFixed(3)));
+  return `${degrees(west)} … ${degrees(east)}° E, ${degrees(south)} … ${degrees(north)}° N`;
+}
