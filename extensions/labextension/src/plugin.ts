@@ -18,6 +18,7 @@ import { CriteriaModel } from './model/search';
 import { PelagosPanel } from './panel/panel';
 import { CommandIDs, IPelagos, IPelagosPanel, IPelagosSettings } from './tokens';
 import { IAbout, NO_CRITERIA } from './types';
+import { translateSettings } from './use/settings';
 
 export const DOMAIN = 'jupyterlab_pelagos';
 const ID = 'jupyterlab-pelagos:plugin';
@@ -58,6 +59,9 @@ export const session: JupyterFrontEndPlugin<IPelagos> = {
       await shared.criteria.restore();
       await shared.basket.load();
     });
+    if (registry) {
+      translateSettings(registry, ID, shared.trans);
+    }
     void registry
       ?.load(ID)
       .then(found => {

@@ -66,13 +66,9 @@ function ofOrder(
   if (total > 1 || more) {
     lines.push(
       ...comment(
-        trans._n(
-          '%1 file, opened when it is asked for',
-          '%1 files by name, each opened when it is asked for; all joined: %2',
-          total,
-          'pelagos.open(order, combine=True)'
-        )
-      )
+        trans.__('Several files, each opened when it is asked for. All joined:')
+      ),
+      '# data = pelagos.open(order, combine=True)'
     );
   }
   return lines;
