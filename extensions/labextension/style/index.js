@@ -1,4 +1,5 @@
 import './base.css';
+import './common.css';
 import './map.css';
 import './search.css';
 import './granules.css';
