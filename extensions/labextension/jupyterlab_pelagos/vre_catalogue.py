@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -83,7 +82,6 @@ class _Place(msgspec.Struct):
     text: str = ""
 
 
-@cache
 def _service() -> Any:
     from pelagos_client.searching import API_VARIABLE
     from pelagos_client.web import Service
