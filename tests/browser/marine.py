@@ -63,13 +63,17 @@ class Marine:
         """Somebody whose server runs."""
         start(self.vre, name, "python")
 
+    def lab(self, name: str) -> str:
+        """The address of somebody's JupyterLab."""
+        return f"{self.url}/user/{name}/lab"
+
     def sign_in(self, page: Page, name: str) -> None:
         """As a person does it."""
         page.goto(f"{self.url}/hub/login?next=/user/{name}/lab")
         page.get_by_label("Username").fill(name)
         page.get_by_label("Password", exact=False).first.fill(self.vre.password())
         page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(re.compile(rf"/user/{name}/lab"))
+        page.wait_for_url(f"{self.lab(name)}**")
         lab_ready(page)
 
 

@@ -122,7 +122,7 @@ def test_what_was_asked_chosen_and_ordered_is_still_there(
 
     # another tab of the browser shows the same, and learns what happens in the first
     second = page.context.new_page()
-    second.goto(f"{marine.url}/user/mia/lab/workspaces/second")
+    second.goto(f"{marine.lab('mia')}/workspaces/second")
     sea.lab_ready(second)
     there = sea.panel(second, "Orders")
     expect(there.get_by_text("Ready", exact=True)).to_be_visible()
@@ -141,7 +141,7 @@ def test_what_was_asked_chosen_and_ordered_is_still_there(
     expect(panel.get_by_text("It fits.")).to_be_visible()
     stop(marine.vre, "mia")
     marine.person("mia")
-    page.goto(f"{marine.url}/user/mia/lab")
+    page.goto(marine.lab("mia"))
     sea.lab_ready(page)
     panel = sea.panel(page, "Orders")
     expect(panel.get_by_text("Ready", exact=True)).to_have_count(2)
