@@ -46,11 +46,16 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     """The machine's tests begin at once: all others fit beside them."""
 
     def __init__(self, config: pytest.Config, log: Any) -> None:
-        config.option.loadscopereorder = True  # by number of tests: the machine has the most
+        config.option.loadscopereorder = True  # then by number of tests
         super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
         return scope(nodeid)
+
+    def _assign_work_unit(self, node: Any) -> None:
+        if MACHINE in self.workqueue:
+            self.workqueue.move_to_end(MACHINE, last=False)
+        super()._assign_work_unit(node)
 
 
 class Told:

@@ -72,7 +72,7 @@ def until(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> 
 
 def leeway(seconds: float) -> float:
     """`seconds`, and more where others use the cores too: as much as a bit of work takes longer."""
-    spin = 0.05
+    spin = 0.2  # several turns of a busy core
     began, busy = time.monotonic(), time.thread_time()
     while time.thread_time() - busy < spin:
         pass

@@ -320,5 +320,5 @@ def test_ten_thousand_files_take_about_a_second(engine: Engine) -> None:
     begun = time.monotonic()
     create(engine, item("alone", 5))
     alone = time.monotonic() - begun
-    assert took < leeway(5), f"{took:.1f} s"  # 1.2 s on SQLite, 2.4 s on PostgreSQL
+    assert took < leeway(10), f"{took:.1f} s"  # 1.2 s on SQLite, 2.4 s on PostgreSQL
     assert alone < leeway(1), f"{alone:.2f} s"

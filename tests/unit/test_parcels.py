@@ -289,7 +289,7 @@ def test_ten_thousand_links_take_a_second_or_two(area: Area) -> None:
     paths = [f"collection/item-{n}/file-{n}.nc" for n in range(10_000)]
     started = time.perf_counter()
     area.write(*paths, README_txt="Order 7")
-    assert time.perf_counter() - started < leeway(5)  # 1 s on an idle machine
+    assert time.perf_counter() - started < leeway(10)  # 1 s on an idle machine
     assert sum(1 for path in area.path.rglob("*.nc")) == 10_000
 
 
