@@ -44,7 +44,8 @@ class Vre:
 
 
 def build(index: Path, source: Source) -> None:
-    """A catalogue of the granules that the source serves, and one of nothing."""
+    """A catalogue of the granules that the source serves: one of nothing, one with
+    terms, and one that is too large."""
     with Writer(index) as writer:
         run = writer.run("src", "Argo GDAC")
         run.collection(
@@ -52,7 +53,15 @@ def build(index: Path, source: Source) -> None:
                 "floats", "<b>Floats</b>", "Profiles", doi="10.17882/42182", licence="CC-BY-4.0"
             )
         )
-        granules = [GranuleRecord("bare")]
+        licence = {"accept": source.url("/accept"), "page": "https://example.org/licence"}
+        closed = Asset("data", source.add("/closed.nc", content("closed")),
+                       extra={"pelagos:licence": licence})  # fmt: skip
+        huge = Asset("data", source.url("/huge.nc"), size=10**12)
+        granules = [
+            GranuleRecord("bare"),
+            GranuleRecord("closed", assets=(closed,)),
+            GranuleRecord("huge", assets=(huge,)),
+        ]
         for name in NAMES:
             url = source.add(f"/dac/{name}.nc", content(name))
             size = len(content(name))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +13,9 @@ from typing import Any
 import pytest
 from download_source import Source, give, serve
 from lab_server import Answer, Ask
+from lab_stac import Catalogue
 from lab_vre import FLOATS, Vre, content, vre_in
+from loopback import serve as serve_any
 from support import free_port, until
 
 KEY = "0123456789abcdef"
@@ -109,6 +113,103 @@ def test_what_cannot_be_ordered_is_listed(ask: Ask, vre: Vre) -> None:
     assert sorted(one["item"] for one in answer.json["refused"]) == ["bare", "unknown"]
     assert len(ask("GET", "basket").json["items"]) == 3
     assert ask("GET", "orders").json == []
+
+
+def test_terms_are_accepted_first(ask: Ask, vre: Vre) -> None:
+    ask("POST", "basket", vre.basket("closed"))
+    (terms,) = ask("POST", "estimate", {}).json["accept"]
+    assert terms["url"] == "https://example.org/licence"
+    answer = order(ask)
+    assert answer.status == 409
+    assert "have to be accepted first" in answer.json["reason"]
+    assert answer.json["accept"] == [terms]
+    assert order(ask, KEY, terms["key"]).status == 201
+    assert ask("GET", "basket").json["items"] == []
+
+
+def test_an_order_that_does_not_fit_is_refused(ask: Ask, vre: Vre) -> None:
+    ask("POST", "basket", vre.basket("huge"))
+    expected = ask("POST", "estimate", {}).json
+    assert (expected["known"], expected["fits"]) == (10**12, False)
+    assert expected["reason"]
+    answer = order(ask)
+    assert answer.status == 409
+    assert "931.3 GiB" in answer.json["reason"], answer.json
+    assert answer.json["mend"]
+    assert len(ask("GET", "basket").json["items"]) == 1
+
+
+def test_two_tabs_that_order_at_once_make_one_order(
+    ask: Ask, vre: Vre, jp_fetch: Any, jp_asyncio_loop: asyncio.AbstractEventLoop
+) -> None:
+    ask("POST", "basket", vre.basket("one"))
+
+    async def both() -> list[Any]:
+        bodies = [json.dumps({"key": f"key-of-tab-{one}"}) for one in range(2)]
+        asked = (jp_fetch("pelagos", "orders", method="POST", body=one) for one in bodies)
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    answers = jp_asyncio_loop.run_until_complete(both())
+    assert sorted(one.code for one in answers) == [201, 409]
+    assert len(ask("GET", "orders").json) == 1
+
+
+def test_only_a_cut_that_all_share_is_asked_for(
+    ask: Ask, vre: Vre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pelagos_client.web import Service
+
+    bodies: list[Any] = []
+    inner = Service.call
+
+    def call(self: Service, method: str, path: str, body: Any = None, query: Any = None) -> Any:
+        bodies.append(body)
+        return inner(self, method, path, body, query)
+
+    monkeypatch.setattr(Service, "call", call)
+    monkeypatch.setenv("PELAGOS_VIRTUAL_LAB", "open-sea")
+    cut = {"bbox": [-10, 40, 0, 50], "start": "2020-01-01", "end": "2020-01-31"}
+    query = {"q": "salt", "facets": {"platform": ["float"]}, "end": "2020-06-01"}
+    ask("POST", "basket", vre.basket("one", "two", cut=cut) | {"query": query})
+    ask("POST", "estimate", {})
+    assert bodies[-1]["criteria"] == {
+        "bbox": [-10, 40, 0, 50], "start": "2020-01-01T00:00:00Z", "end": "2020-01-31T23:59:59Z",
+        "variables": [],
+    }  # fmt: skip
+    assert bodies[-1]["query"] == {
+        "q": "salt", "datetime": "../2020-06-01", "platform": ["float"], "collections": [FLOATS],
+    }  # fmt: skip
+    assert bodies[-1]["virtual_lab"] == "open-sea"
+    ask("POST", "basket", vre.basket("three", cut={**cut, "end": "2020-02-01"}))
+    ask("POST", "estimate", {})
+    none = {"bbox": None, "start": None, "end": None, "variables": []}
+    assert bodies[-1]["criteria"] == none
+    gone = {"kind": "remove", "items": [{"collection": FLOATS, "id": "three"}]}
+    ask("POST", "basket", gone)
+    ask("POST", "basket", {"kind": "set", "cut": False})
+    ask("POST", "estimate", {})
+    assert bodies[-1]["criteria"] == none
+
+
+def test_granules_of_elsewhere_go_into_a_folder(ask: Ask, vre: Vre, jp_root_dir: Path) -> None:
+    with serve_any({}) as server:
+        catalogue = Catalogue(server)
+        catalogue.add("one")
+        ask("POST", "basket", catalogue.basket("one"))
+        answer = order(ask)
+        assert answer.status == 409
+        assert "data pool orders from the VRE's catalogue" in answer.json["reason"]
+        assert "Choose a folder" in answer.json["mend"]
+        assert ask("POST", "basket", {"kind": "set", "to": "elsewhere"}).status == 200
+        number = order(ask).json["id"]
+        assert number == "local-1"
+        assert until_ready(ask, number)["contents"] == "elsewhere/1"
+        ask("POST", "basket", {"kind": "set", "to": "dataspace"})
+        ask("POST", "basket", vre.basket("one"))
+        hub = order(ask, "another-key").json["id"]
+        assert [one["id"] for one in ask("GET", "orders").json] == [hub, number]
+        # the token of the hub is not for others
+        assert all("authorization" not in one.headers for one in server.requests)
 
 
 def test_an_order_is_cancelled_tried_again_and_forgotten(ask: Ask, vre: Vre) -> None:
