@@ -1,3 +1,4 @@
+/* eslint @typescript-eslint/no-unused-vars: off -- signatures of the routes, for who looks at their calls */
 import { nullTranslator } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
 import { Signal } from '@lumino/signaling';
