@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,7 @@ from jupyterlab_pelagos.models import Preview, Problem, WantedPreview
 from jupyterlab_pelagos.shared import Shared
 
 SECONDS = 40.0
-_AT_ONCE = 2
-_WAIT = 15.0  # seconds for a turn
 _BYTES = 16 * 2**20
-_turns = threading.BoundedSemaphore(_AT_ONCE)
 _IN_NOTEBOOK = "Open it in a notebook, where you can choose a part of it."
 
 
@@ -35,15 +31,7 @@ def preview(shared: Shared, wanted: WantedPreview) -> Preview:
         request |= _of_granule(shared, wanted)
     else:
         raise Refused(400, Problem("A preview needs a path, or a collection and an item."))
-    if not _turns.acquire(timeout=_WAIT):
-        raise Refused(
-            429,
-            Problem(f"{_AT_ONCE} previews are being made already.", "Try again in a moment."),
-        )
-    try:
-        return _looked(request)
-    finally:
-        _turns.release()
+    return _looked(request)
 
 
 def allowed(shared: Shared, given: str) -> Path:
