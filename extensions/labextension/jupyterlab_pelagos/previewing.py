@@ -12,7 +12,9 @@ from typing import Any
 
 import msgspec
 
+from jupyterlab_pelagos import shaping
 from jupyterlab_pelagos.base import Refused
+from jupyterlab_pelagos.here import path_of
 from jupyterlab_pelagos.models import Preview, Problem, WantedPreview
 from jupyterlab_pelagos.shared import Shared
 
@@ -59,14 +61,14 @@ def allowed(shared: Shared, given: str) -> Path:
 
 
 def _of_granule(shared: Shared, wanted: WantedPreview) -> dict[str, Any]:
-    from jupyterlab_pelagos.details import path_of
     from jupyterlab_pelagos.handlers.catalogue import catalogue_of, documents_of
 
     document, _ = documents_of(shared, wanted.catalogue, wanted.collection, wanted.item)
-    title = str((document.get("properties") or {}).get("title") or wanted.item)
-    if path := path_of(document):
-        return {"path": path, "name": title}
+    title = shaping.text_of(shaping.mapping(document.get("properties")).get("title"))
+    title = title or wanted.item
     catalogue = catalogue_of(shared, wanted.catalogue)
+    if path := path_of(shared, catalogue, document):
+        return {"path": path, "name": title}
     return {"document": document, "catalogue": catalogue, "name": title}
 
 

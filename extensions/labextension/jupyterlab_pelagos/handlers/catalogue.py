@@ -12,6 +12,7 @@ from tornado.web import authenticated
 from jupyterlab_pelagos import foreign_catalogue, vre_catalogue
 from jupyterlab_pelagos.base import PelagosHandler
 from jupyterlab_pelagos.details import details_of
+from jupyterlab_pelagos.here import path_of
 from jupyterlab_pelagos.models import (
     Address,
     Asked,
@@ -110,7 +111,9 @@ def granules(shared: Shared, request: Search) -> GranulesPage:
 
 def granule(shared: Shared, which: Which) -> Details:
     """All that is known of one."""
-    return details_of(*documents_of(shared, which.catalogue, which.collection, which.item))
+    document, parent = documents_of(shared, which.catalogue, which.collection, which.item)
+    path = path_of(shared, catalogue_of(shared, which.catalogue), document)
+    return details_of(document, parent, path)
 
 
 def documents_of(
