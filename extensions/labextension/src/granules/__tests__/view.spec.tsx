@@ -10,12 +10,16 @@ import { BasketModel } from '../../model/basket';
 import { CriteriaModel } from '../../model/search';
 import { IPelagos } from '../../tokens';
 import { IGranule, ISearchRequest } from '../../types';
+import { copyText } from '../../use/clipboard';
 import { AddModel } from '../addAll';
 import { DetailsModel } from '../details';
 import { outcomeText } from '../actions';
 import { GranulesModel } from '../model';
 import { argsOf } from '../opening';
 import { GranulesView } from '../view';
+
+// JupyterLab's own parts ask for more of a browser than jsdom has
+jest.mock('../../use/clipboard', () => ({ copyText: jest.fn(async () => undefined) }));
 
 const trans = nullTranslator.load('jupyterlab_pelagos');
 const HTML = '<img src=x onerror="alert(1)">';
@@ -221,7 +225,7 @@ describe('the tab', () => {
   });
 
   it('makes no link of what is no address', async () => {
-    const { model } = await open(5);
+    const { model, user } = await open(5);
     act(() => model.focus('c\ng1'));
     const details = screen.getByRole('region', { name: 'Details' });
     await within(details).findByRole('heading', { level: 2, name: HTML });
@@ -230,6 +234,9 @@ describe('the tab', () => {
       'https://doi.org/10.1/a'
     ]);
     expect(links[0].getAttribute('rel')).toContain('noopener');
+    await user.click(within(details).getByRole('button', { name: 'Copy citation' }));
+    expect(copyText).toHaveBeenCalledWith('Cite me');
+    expect(within(details).getByText('Copied.')).toBeTruthy();
   });
 
   it('puts a granule into the basket and takes it out again', async () => {
