@@ -137,7 +137,9 @@ class Service:
         found: Any = None
         try:
             found = json.loads(error.read(self.answer_bytes))
-            reason = str(found["reason"] if "reason" in found else found["detail"])
+            # the catalogue's errors are as STAC APIs have them
+            name = next((one for one in ("reason", "description") if one in found), "detail")
+            reason = str(found[name])
             reason = " ".join(filter(None, [reason, str(found.get("mend") or "")]))
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
             reason = f"The {self.name} answered {error.code}."

@@ -54,6 +54,19 @@ class PelagosHandler(APIHandler):
         except msgspec.DecodeError as error:
             raise Refused(400, Problem(f"The request can't be read: {error}.")) from error
 
+    def query(self, kind: type[T]) -> T:
+        """The query parameters, each once. Raises Refused naming the one that is wrong."""
+        given = {
+            name: self.get_query_argument(name)
+            for name in self.request.query_arguments
+            # JupyterLab adds the time in milliseconds, so that no cache answers in our place
+            if name not in ("no_track_activity", "_xsrf", "token") and not name.isdigit()
+        }
+        try:
+            return msgspec.convert(given, kind, strict=False)
+        except msgspec.ValidationError as error:
+            raise Refused(400, Problem(f"The request can't be read: {error}.")) from error
+
     async def answer(self, work: Callable[..., R], *arguments: Any, status: int = 200) -> None:
         """Do the work in a thread and send what it returns."""
         found = await asyncio.to_thread(self._encoded, work, *arguments)

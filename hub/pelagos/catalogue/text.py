@@ -6,6 +6,8 @@
 - `"sea level"` are words side by side; `AND`, `OR` in capitals and parentheses combine; `-word` (or
   `-"some words"`, `-( … )`) must not be there. With a `+word`, it must be there and the plain words
   beside it need not, as in the advanced class.
+- A word that ends in `*`, and a phrase whose last word does, may go on from there: `temper*`. It
+  needs two characters before; a `*` that stands elsewhere is no more than any other punctuation.
 - Case and diacritics don't matter, nor punctuation within words: `sea-surface` is `sea surface`.
 
 Nothing typed is an error of syntax: what can't be an operator is taken as words or left out.
@@ -106,6 +108,7 @@ def count_words(expression: Expression | None) -> int:
 class _Token:
     kind: str  # one of: word, phrase, ( ) , + - AND OR
     words: tuple[str, ...] = ()
+    begun: bool = False
 
 
 def _scan(text: str) -> list[_Token]:
@@ -119,8 +122,7 @@ def _scan(text: str) -> list[_Token]:
         elif char == '"':
             end = text.find('"', position + 1)
             end = len(text) if end < 0 else end
-            if words := words_in(text[position + 1 : end]):
-                tokens.append(_Token("phrase", tuple(words)))
+            tokens += _words_of("phrase", text[position + 1 : end])
             position, fresh = end + 1, True
         elif char in "(),":
             tokens.append(_Token(char))
@@ -141,8 +143,15 @@ def _scan(text: str) -> list[_Token]:
 def _word(text: str) -> list[_Token]:
     if text in ("AND", "OR"):
         return [_Token(text)]
+    return _words_of("word", text)
+
+
+def _words_of(kind: str, text: str) -> list[_Token]:
     words = words_in(text)
-    return [_Token("word", tuple(words))] if words else []
+    stem = text.rstrip("*")
+    # only right after a letter: else it is a sign of its own
+    begun = stem != text and bool(words) and stem.endswith(words[-1])
+    return [_Token(kind, tuple(words), begun)] if words else []
 
 
 class _Parser:
@@ -212,10 +221,10 @@ class _Parser:
         return found
 
     def _words(self, token: _Token) -> Expression:
+        at_end = self._begun and self._at == len(self._tokens) and token.kind == "word"
+        begun = (token.begun or at_end) and len(token.words[-1]) >= _PREFIX_LEAST
         if token.kind == "phrase":
-            return Words(token.words)
-        begun = self._begun and self._at == len(self._tokens)
-        begun = begun and len(token.words[-1]) >= _PREFIX_LEAST
+            return Words(token.words, begun)
         last = len(token.words) - 1
         parts: list[Expression] = [
             Words((word,), begun and place == last) for place, word in enumerate(token.words)

@@ -34,6 +34,16 @@ export function putCell(
     show(content, known);
     return 'replaced';
   }
+  const [first] = content.widgets;
+  if (content.widgets.length === 1 && first.model.type === 'code' && isBlank(first)) {
+    const cell = first.model.sharedModel;
+    cell.transact(() => {
+      cell.setSource(code);
+      cell.setMetadata(METADATA, { key });
+    });
+    show(content, 0);
+    return 'inserted';
+  }
   const below = content.activeCell ? content.activeCellIndex + 1 : 0;
   const place = Math.min(index ?? below, content.widgets.length);
   model.sharedModel.insertCell(place, {
@@ -50,6 +60,16 @@ function isOurs(model: ICellModel, key: string): boolean {
   const found = model.getMetadata(METADATA) as { key?: unknown } | undefined;
   return (
     model.type === 'code' && found?.key === key && model.getMetadata('editable') !== false
+  );
+}
+
+/** Whether a cell is as a new notebook has it. */
+function isBlank({ model }: Cell): boolean {
+  const outputs = (model.toJSON() as { outputs?: unknown[] }).outputs ?? [];
+  return (
+    !model.sharedModel.getSource().trim() &&
+    !outputs.length &&
+    model.getMetadata('editable') !== false
   );
 }
 

@@ -3,6 +3,7 @@ import { ICommandPalette, Notification } from '@jupyterlab/apputils';
 import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { ReadonlyJSONObject, ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
+import { ApiError } from '../api';
 import { CommandIDs, IPelagos } from '../tokens';
 import { ICriteria, IUsable } from '../types';
 import { Adder } from './adder';
@@ -74,7 +75,7 @@ function addCode(app: JupyterFrontEnd, shared: IPelagos, adder: Adder): void {
     })
   });
   app.commands.addCommand(CommandIDs.queryAsCode, {
-    label: trans.__('Open the search as code'),
+    label: trans.__('Open query as code'),
     caption: trans.__('Insert a cell that searches the same in Python'),
     describedBy: { args: described({ criteria: 'object', collections: 'array' }) },
     execute: args =>
@@ -122,7 +123,13 @@ function addPlaces(app: JupyterFrontEnd, shared: IPelagos): void {
     execute: told(async args => {
       const path = await contentsPath(shared, String(args.path ?? ''));
       // the file browser itself tells a missing folder to the log only
-      await app.serviceManager.contents.get(path, { content: false });
+      await app.serviceManager.contents.get(path, { content: false }).catch(() => {
+        throw new ApiError(
+          404,
+          trans.__('%1 is not there.', path || '/'),
+          trans.__('It may have been deleted, or it has expired.')
+        );
+      });
       await app.commands.execute('filebrowser:go-to-path', { path });
     })
   });

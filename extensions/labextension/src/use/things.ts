@@ -4,6 +4,7 @@ import { ApiError } from '../api';
 import { IPelagos } from '../tokens';
 import { ICitation, IOrder } from '../types';
 import { copyText } from './clipboard';
+import { oneLine } from './code/text';
 
 /** The newest order that is ready, null if there is none. Raises ApiError. */
 export async function lastOrder({ api }: Pick<IPelagos, 'api'>): Promise<IOrder | null> {
@@ -55,18 +56,19 @@ export async function copyCitations(
 /** A citation as a line of text, with its DOI. */
 export function citationText(one: ICitation): string {
   const doi = one.doi && !one.text.includes(one.doi) ? `https://doi.org/${one.doi}` : '';
-  return [one.text || one.title, doi].filter(Boolean).join(' ');
+  return oneLine([one.text || one.title, doi].filter(Boolean).join(' '));
 }
 
 /** A path for the file browser: what is absolute becomes relative to its root. Raises ApiError. */
 export async function contentsPath(
-  { about, trans }: Pick<IPelagos, 'about' | 'trans'>,
+  shared: Pick<IPelagos, 'about' | 'trans'>,
   path: string
 ): Promise<string> {
   if (!path.startsWith('/')) {
     return path;
   }
-  const { root } = await about();
+  const { trans } = shared;
+  const { root } = await shared.about();
   const base = root.replace(/\/+$/, '');
   if (path !== base && !path.startsWith(`${base}/`)) {
     throw new ApiError(

@@ -101,33 +101,3 @@ export function openable(
   }
   return null;
 }
-
-/** What a language without `pelagos_client` is told of a granule that is not on this server. */
-export function orderFirst(
-  collection: string,
-  item: string,
-  title: string,
-  trans: TranslationBundle
-): string[] {
-  return [
-    ...comment(title || item),
-    ...comment(trans.__('Data set %1, granule %2', collection, item)),
-    ...comment(
-      trans.__(
-        'It is not on this server yet. Put it into the basket, order it, and add the order to the notebook when it is ready.'
-      )
-    )
-  ];
-}
-
-/** What such a language is told of an order without files here. */
-export function notHere(order: IOrder, trans: TranslationBundle): string[] {
-  return [
-    ...comment(order.title || trans.__('Order %1', order.number || order.folder)),
-    ...comment(
-      trans.__(
-        'None of its files is on this server yet. Add it to the notebook again when it is ready.'
-      )
-    )
-  ];
-}

@@ -20,11 +20,10 @@ function cell(material: Material, trans: TranslationBundle): string {
       return source(
         [...title(material.order, trans), ...cited],
         [IMPORT],
-        ofOrder(material, trans),
-        ['data']
+        [...ofOrder(material, trans), 'data']
       );
     case 'file':
-      return source(cited, ...ofFile(material.path, material.type), ['data']);
+      return source(cited, ...ofFile(material.path, material.type));
     case 'granule': {
       const { collection, item, catalogue } = material;
       const where = catalogue ? `, url=${quote(catalogue)}` : '';
@@ -33,9 +32,9 @@ function cell(material: Material, trans: TranslationBundle): string {
         [IMPORT],
         [
           `items = pelagos.search(ids=[${quote(item)}], collections=[${quote(collection)}]${where})`,
-          'data = pelagos.open(items)'
-        ],
-        ['data']
+          `data = pelagos.open(items${hosts(catalogue)})`,
+          'data'
+        ]
       );
     }
   }
@@ -67,13 +66,9 @@ function ofOrder(
   if (total > 1 || more) {
     lines.push(
       ...comment(
-        trans._n(
-          '%1 file, opened when it is asked for',
-          '%1 files by name, each opened when it is asked for; all joined: %2',
-          total,
-          'pelagos.open(order, combine=True)'
-        )
-      )
+        trans.__('Several files, each opened when it is asked for. All joined:')
+      ),
+      '# data = pelagos.open(order, combine=True)'
     );
   }
   return lines;
@@ -82,12 +77,15 @@ function ofOrder(
 function ofFile(path: string, type: string): string[][] {
   switch (formatOf(path, type)) {
     case 'netcdf':
-      return [['import xarray as xr'], [`data = xr.open_dataset(${quote(path)})`]];
+      return [
+        ['import xarray as xr'],
+        [`data = xr.open_dataset(${quote(path)})`, 'data']
+      ];
     case 'zarr':
-      return [['import xarray as xr'], [`data = xr.open_zarr(${quote(path)})`]];
+      return [['import xarray as xr'], [`data = xr.open_zarr(${quote(path)})`, 'data']];
     default:
       // knows ODV, units in the second row, and what separates the columns
-      return [[IMPORT], [`data = pelagos.open(${quote(path)})`]];
+      return [[IMPORT], [`data = pelagos.open(${quote(path)})`, 'data']];
   }
 }
 
@@ -120,10 +118,13 @@ export function searchScript(query: IQuery, trans: TranslationBundle): string {
   if (catalogue && words.length) {
     // most other catalogues find words in data sets only
     const chosen = collections.length
-      ? [[`names = ${list(collections)}`]]
+      ? [[`names = ${list(collections, '')}`]]
       : [
           call('found', 'pelagos.collections', [...words, ...where, ...url]),
-          ['names = found.ids']
+          [
+            'names = found.ids',
+            `assert names, ${quote(trans.__('No data set has these words.'))}`
+          ]
         ];
     const items = call('items', 'pelagos.search', [
       'collections=names,',
@@ -144,17 +145,36 @@ export function searchScript(query: IQuery, trans: TranslationBundle): string {
   );
 }
 
+/**
+ * The place of a catalogue that `open` would take for a private one, though somebody chose it: one
+ * with a port of its own, an address in place of a name, or a name of a local network.
+ */
+function hosts(catalogue: string): string {
+  try {
+    const { host, hostname, port } = new URL(catalogue);
+    const local =
+      port ||
+      !/\.[a-z]/i.test(hostname) ||
+      /\.(local|lan|internal|home|corp)$/i.test(hostname);
+    return local ? `, private_hosts=[${quote(host)}]` : '';
+  } catch {
+    return '';
+  }
+}
+
 function call(name: string, of: string, lines: string[]): string[] {
   return lines.length
     ? [`${name} = ${of}(`, ...lines.map(line => `    ${line}`), ')']
     : [`${name} = ${of}()`];
 }
 
-function list(texts: string[]): string {
+function list(texts: string[], indent = '    '): string {
   const one = `[${texts.map(quote).join(', ')}]`;
   return one.length <= 72
     ? one
-    : ['[', ...texts.map(text => `        ${quote(text)},`), '    ]'].join('\n');
+    : ['[', ...texts.map(text => `${indent}    ${quote(text)},`), `${indent}]`].join(
+        '\n'
+      );
 }
 
 /** A number of degrees, which is finite: see `isBox`. */

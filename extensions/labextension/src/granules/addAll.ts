@@ -1,0 +1,145 @@
+import { BasketModel } from '../model/basket';
+import { Model } from '../model/base';
+import { IBasketItem, IGranule } from '../types';
+import { GranulesModel } from './model';
+
+/** So many at once go into the basket. */
+const AT_ONCE = 5000;
+
+export interface IAddState {
+  phase: 'idle' | 'loading' | 'adding';
+  /** Granules that are there, of how many; `of` null if nobody knows. */
+  done: number;
+  of: number | null;
+  /** What became of the last one. */
+  outcome: IOutcome | null;
+}
+
+/** Granules. `beyond`: whether more match than were looked at. */
+export interface IOutcome {
+  added: number;
+  already: number;
+  empty: number;
+  beyond: boolean;
+  cancelled: boolean;
+  failed: boolean;
+}
+
+/** Puts granules into the basket: those selected, or all that match. */
+export class AddModel extends Model<IAddState> {
+  constructor(
+    private readonly granules: GranulesModel,
+    private readonly basket: BasketModel
+  ) {
+    super({ phase: 'idle', done: 0, of: null, outcome: null });
+    granules.criteria.changed.connect(this.forget, this);
+  }
+
+  override dispose(): void {
+    this.cancel();
+    this.granules.criteria.changed.disconnect(this.forget, this);
+    super.dispose();
+  }
+
+  get isBusy(): boolean {
+    return this.state.phase !== 'idle';
+  }
+
+  /** These granules. */
+  async add(granules: readonly IGranule[]): Promise<void> {
+    if (!this.isBusy) {
+      this.isCancelled = false;
+      await this.put(granules, false);
+    }
+  }
+
+  /** Everything that matches: first what is not loaded is, up to the most that a list takes. */
+  async addAll(): Promise<void> {
+    const { granules } = this;
+    if (this.isBusy) {
+      return;
+    }
+    this.isCancelled = false;
+    const criteria = granules.criteria.state;
+    this.tell('loading', granules.state.rows.length, granules.state.matched);
+    let going = granules.state.next !== null;
+    while (going && !this.isCancelled) {
+      going = await granules.more();
+      this.tell('loading', granules.state.rows.length, granules.state.matched);
+    }
+    const failed = granules.state.error !== null || criteria !== granules.criteria.state;
+    if (this.isCancelled || failed) {
+      this.finish({ cancelled: this.isCancelled, failed: failed && !this.isCancelled });
+      return;
+    }
+    await this.put(granules.state.rows, granules.isCut);
+  }
+
+  /** What is in the basket by now stays there. */
+  cancel(): void {
+    this.isCancelled = true;
+  }
+
+  /** Nothing more is to be told of the last one. */
+  forget(): void {
+    if (this.state.outcome) {
+      this.set({ outcome: null });
+    }
+  }
+
+  private async put(granules: readonly IGranule[], beyond: boolean): Promise<void> {
+    const full = granules.filter(granule => granule.files > 0);
+    const fresh = full.filter(({ collection, id }) => !this.basket.has(collection, id));
+    const told = {
+      empty: granules.length - full.length,
+      already: full.length - fresh.length,
+      beyond
+    };
+    let added = 0;
+    this.tell('adding', 0, fresh.length);
+    while (added < fresh.length && !this.isCancelled) {
+      const items = fresh.slice(added, added + AT_ONCE).map(one => this.itemOf(one));
+      await this.basket.add(items, this.granules.criteria.state);
+      if (this.basket.state.error) {
+        this.finish({ ...told, added, failed: true });
+        return;
+      }
+      added += items.length;
+      this.tell('adding', added, fresh.length);
+    }
+    this.finish({ ...told, added, cancelled: added < fresh.length });
+  }
+
+  private itemOf(granule: IGranule): IBasketItem {
+    const { collection, id, size, files } = granule;
+    return {
+      catalogue: this.granules.catalogue,
+      collection,
+      id,
+      title: granule.title || id,
+      size,
+      files,
+      assets: null,
+      cut: null
+    };
+  }
+
+  private tell(phase: IAddState['phase'], done: number, of: number | null): void {
+    this.set({ phase, done, of, outcome: null });
+  }
+
+  private finish(part: Partial<IOutcome>): void {
+    const outcome = {
+      added: 0,
+      already: 0,
+      empty: 0,
+      beyond: false,
+      cancelled: false,
+      failed: false,
+      ...part
+    };
+    this.set({ phase: 'idle', outcome });
+  }
+
+  private isCancelled = false;
+}

@@ -1,0 +1,148 @@
+import { TranslationBundle } from '@jupyterlab/translation';
+import { useEffect, useId, useRef, useState } from 'react';
+
+import { Button } from '../common';
+import { useModel } from '../model/base';
+import { CriteriaModel } from '../model/search';
+import { BoxFields } from '../search/boxFields';
+import { Time } from '../search/time';
+import { FACETS, FacetName } from '../types';
+import { limitsOf } from './format';
+
+/** Milliseconds after the last letter. */
+const PAUSE = 300;
+
+interface IProps {
+  criteria: CriteriaModel;
+  trans: TranslationBundle;
+}
+
+/** What is looked for, refined for one tab: text, area and time, and the facets carried over. */
+export function Refine({ criteria, trans }: IProps): JSX.Element {
+  const [open, setOpen] = useState(false);
+  const id = useId();
+  return (
+    <form
+      role="search"
+      aria-label={trans.__('Refine the search')}
+      className="jp-Pelagos-refine"
+      onSubmit={event => event.preventDefault()}
+    >
+      <div className="jp-Pelagos-line">
+        <Words criteria={criteria} trans={trans} />
+        <Button aria-expanded={open} aria-controls={id} onClick={() => setOpen(!open)}>
+          {trans.__('Area and time')}
+          <span aria-hidden="true">{open ? ' ▴' : ' ▾'}</span>
+        </Button>
+      </div>
+      <div id={id} hidden={!open}>
+        {open && <Limits criteria={criteria} trans={trans} />}
+      </div>
+      <Chips criteria={criteria} trans={trans} />
+    </form>
+  );
+}
+
+function Words({ criteria, trans }: IProps): JSX.Element {
+  const { q } = useModel(criteria);
+  const [text, setText] = useState(q);
+  const clock = useRef(0);
+  // it may be changed elsewhere
+  useEffect(() => setText(q), [q]);
+  useEffect(() => () => window.clearTimeout(clock.current), []);
+  const onChange = (now: string, at: number) => {
+    setText(now);
+    window.clearTimeout(clock.current);
+    clock.current = window.setTimeout(() => {
+      if (now.trim() !== criteria.state.q) {
+        criteria.change({ q: now.trim() });
+      }
+    }, at);
+  };
+  return (
+    <input
+      type="search"
+      className="jp-Pelagos-field jp-Pelagos-wordsField"
+      aria-label={trans.__('Words in granules')}
+      placeholder={trans.__('Words, such as a platform or station')}
+      value={text}
+      onChange={event => onChange(event.target.value, PAUSE)}
+      onKeyDown={event => {
+        if (event.key === 'Enter') {
+          onChange(text, 0);
+        }
+      }}
+    />
+  );
+}
+
+function Chips({ criteria, trans }: IProps): JSX.Element | null {
+  const state = useModel(criteria);
+  const names = facetNames(trans);
+  const chips = limitsOf(state, trans).map(({ key, text }) => ({
+    key: key as string,
+    text,
+    drop: () =>
+      criteria.change(key === 'bbox' ? { bbox: null } : { start: null, end: null })
+  }));
+  for (const facet of FACETS) {
+    for (const value of state.facets[facet] ?? []) {
+      chips.push({
+        key: `${facet}:${value}`,
+        text: `${names[facet]}: ${value}`,
+        drop: () => criteria.toggle(facet, value)
+      });
+    }
+  }
+  if (!chips.length) {
+    return null;
+  }
+  return (
+    <ul className="jp-Pelagos-limitList" aria-label={trans.__('Searched within')}>
+      {chips.map(({ key, text, drop }) => (
+        <li key={key} className="jp-Pelagos-limit">
+          {text}
+          <button
+            type="button"
+            aria-label={trans.__('Remove %1', text)}
+            title={trans.__('Remove')}
+            onClick={drop}
+          >
+            ×
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function facetNames(trans: TranslationBundle): Record<FacetName, string> {
+  return {
+    infrastructure: trans.__('Infrastructure'),
+    parameter: trans.__('Parameter'),
+    platform: trans.__('Platform'),
+    instrument: trans.__('Instrument'),
+    licence: trans.__('Licence')
+  };
+}
+
+/** Area and days, as in the side bar; the area also on this tab's map. */
+function Limits({ criteria, trans }: IProps): JSX.Element {
+  const { bbox } = useModel(criteria);
+  return (
+    <div className="jp-Pelagos-limits">
+      <fieldset>
+        <legend>{trans.__('Area')}</legend>
+        <BoxFields
+          box={bbox}
+          onBox={box => criteria.change({ bbox: box })}
+          trans={trans}
+        />
+      </fieldset>
+      <fieldset>
+        <legend>{trans.__('Time')}</legend>
+        <Time criteria={criteria} trans={trans} />
+      </fieldset>
+    </div>
+  );
+}

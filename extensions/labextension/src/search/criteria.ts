@@ -1,0 +1,77 @@
+import { TranslationBundle } from '@jupyterlab/translation';
+
+import { degrees } from '../map/geometry';
+import { Box, FACETS, FacetName, ICriteria } from '../types';
+import { ISearchState } from './model';
+import { seaOf, seas } from './seas';
+import { periodOf } from './times';
+
+/** One thing that is asked for, and the criteria without it. */
+export interface IChip {
+  key: string;
+  /** `Parameter` */
+  kind: string;
+  /** `Sea temperature` */
+  text: string;
+  without: Partial<ICriteria>;
+}
+
+export function facetTitle(facet: FacetName, trans: TranslationBundle): string {
+  return {
+    infrastructure: trans.__('Infrastructure'),
+    parameter: trans.__('Parameter'),
+    platform: trans.__('Platform'),
+    instrument: trans.__('Instrument'),
+    licence: trans.__('Licence')
+  }[facet];
+}
+
+/** What is asked for, each by itself. */
+export function chipsOf(
+  criteria: ICriteria,
+  vocabulary: ISearchState['vocabulary'],
+  trans: TranslationBundle
+): IChip[] {
+  const chips: IChip[] = [];
+  if (criteria.q.trim()) {
+    const text = `“${criteria.q.trim()}”`;
+    chips.push({ key: 'q', kind: trans.__('Text'), text, without: { q: '' } });
+  }
+  if (criteria.bbox) {
+    const text = areaOf(criteria.bbox, trans);
+    chips.push({ key: 'bbox', kind: trans.__('Area'), text, without: { bbox: null } });
+  }
+  if (criteria.start || criteria.end) {
+    const text = periodOf(criteria.start, criteria.end, trans);
+    const without = { start: null, end: null };
+    chips.push({ key: 'time', kind: trans.__('Time'), text, without });
+  }
+  for (const facet of FACETS) {
+    for (const value of criteria.facets[facet] ?? []) {
+      const facets = { ...criteria.facets };
+      facets[facet] = facets[facet]!.filter(one => one !== value);
+      if (!facets[facet].length) {
+        delete facets[facet];
+      }
+      chips.push({
+        key: `${facet}\n${value}`,
+        kind: facetTitle(facet, trans),
+        text: vocabulary[facet]?.find(one => one.value === value)?.title || value,
+        without: { facets }
+      });
+    }
+  }
+  return chips;
+}
+
+/** A box for people: the sea that it is, or its sides. */
+export function areaOf(box: Box, trans: TranslationBundle): string {
+  const sea = seaOf(box, seas(trans));
+  if (sea) {
+    return sea.title;
+  }
+  const [west, south, east, north] = box;
+  const side = (value: number, kind: 'lon' | 'lat') =>
+    degrees(value, kind, Number.isInteger(value) ? 0 : 1);
+  return `${side(west, 'lon')} – ${side(east, 'lon')}, ${side(south, 'lat')} – ${side(north, 'lat')}`;
+}
