@@ -11,11 +11,8 @@ globalThis.Request ??= class {};
 globalThis.Response ??= class {};
 globalThis.Headers ??= class {};
 globalThis.DragEvent ??= class extends Event {};
-globalThis.matchMedia ??= query => ({
+globalThis.matchMedia ??= () => ({
   matches: false,
-  media: query,
-  addListener() {},
-  removeListener() {},
   addEventListener() {},
   removeEventListener() {}
 });

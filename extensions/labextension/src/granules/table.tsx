@@ -60,11 +60,14 @@ export function GranulesTable(props: ITableProps): JSX.Element {
     },
     [index]
   );
+  // functions that stay the same spare a round over all rows for each that is drawn
+  const estimateSize = useCallback(() => height, [height]);
+  const getItemKey = useCallback((place: number) => keyOf(rows[place]), [rows]);
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroller.current,
-    estimateSize: () => height,
-    getItemKey: place => keyOf(rows[place]),
+    estimateSize,
+    getItemKey,
     overscan: 8,
     // rows may be drawn a frame later than the scroll bar: nothing is held up for them
     useFlushSync: false,

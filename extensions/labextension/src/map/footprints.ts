@@ -29,9 +29,9 @@ interface IKnown {
  * the many are not drawn again for them, and each layer has one style.
  */
 export class Footprints {
-  /** Drawn once and moved as an image while somebody pans. */
-  readonly all = new VectorImageLayer({ source: manyOf(), imageRatio: 1.5 });
-  readonly layers = [this.all, new VectorLayer({ source: manyOf() }), layerOf()];
+  /** Drawn once and moved as an image while somebody pans; so are those that are selected. */
+  readonly all = pictureOf();
+  readonly layers = [this.all, pictureOf(), layerOf()];
 
   /** Replaced as a whole; what was there under the same key and shape is kept as it is. */
   set(footprints: readonly IFootprint[]): void {
@@ -151,8 +151,11 @@ export function layerOf(): VectorLayer {
 }
 
 /** Drawn as if they did not overlap: many in one stroke, and no darker where they lie on others. */
-function manyOf(): VectorSource {
-  return new VectorSource({ overlaps: false });
+function pictureOf(): VectorImageLayer<VectorSource> {
+  return new VectorImageLayer({
+    source: new VectorSource({ overlaps: false }),
+    imageRatio: 1.5
+  });
 }
 
 /** One style for areas, lines and points. */
