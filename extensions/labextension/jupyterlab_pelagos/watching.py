@@ -61,6 +61,10 @@ class Watcher:
         self._news.set()
         self._changed.set()
 
+    def gone(self, order: str) -> None:
+        """An order was forgotten: nobody will say that it is over."""
+        self._running.discard(order)
+
     def watch_memory(self) -> None:
         """Somebody looks at this server."""
         if self._memory.counts:
