@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import side_by_side
 from pelagos.datapool.database import url_of
 from pelagos.deployment import ROOT, Deployment, State
 from pelagos.images import ImageGraph, load_graph
@@ -16,6 +17,11 @@ from support import facts_of
 
 # A hub that these tests start must not find the operator's own VRE.
 os.environ.pop("PELAGOS_STATE", None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Whose test runs where, with `-n`."""
+    side_by_side.register(config)
 
 
 @pytest.fixture(scope="session")

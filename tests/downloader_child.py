@@ -30,7 +30,7 @@ class Folders:
         (folder / "links.json").write_text(json.dumps(dict(parcel.links)))
         return Outcome(DeliveryState.DONE, folder=f"orders/{parcel.number}")
 
-    def there(self, owner: str, number: int, target: Target) -> bool:
+    def there(self, owner: str, number: int, target: Target, folder: str = "") -> bool:
         return (self._root / owner / str(number)).is_dir()
 
 

@@ -11,3 +11,11 @@ globalThis.Request ??= class {};
 globalThis.Response ??= class {};
 globalThis.Headers ??= class {};
 globalThis.DragEvent ??= class extends Event {};
+globalThis.matchMedia ??= query => ({
+  matches: false,
+  media: query,
+  addListener() {},
+  removeListener() {},
+  addEventListener() {},
+  removeEventListener() {}
+});

@@ -8,7 +8,7 @@ over one tag, and a running server keeps the image that it was started from.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic import Field
@@ -18,7 +18,19 @@ from pelagos.settings.load import read
 from pelagos.settings.models import Model, Name
 
 DEBIAN = "debian"
-_IGNORED = {"__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
+# what programs, tests and builds leave behind: .dockerignore keeps it from the engine as well
+_IGNORED = {
+    "__pycache__",
+    "__tests__",
+    ".ipynb_checkpoints",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".yarn",
+    "coastline.json",
+    "node_modules",
+}
+_MADE = (Path("extensions/labextension/jupyterlab_pelagos/labextension"),)
 
 
 class Debian(Model):
@@ -82,26 +94,44 @@ class Image:
         """The notebook that proves the image."""
         return self.root / self.recipe.smoke_notebook
 
-    def _files(self) -> Iterator[Path]:
-        for source in self.recipe.sources:
-            path = self.root / source
-            if path.is_file():
-                yield path
-            elif path.is_dir():
-                yield from sorted(
-                    p for p in path.rglob("*") if p.is_file() and not _IGNORED & set(p.parts)
-                )
-            else:
-                raise SettingsError([f"images/images.yaml: {self.name}: no such source {source}"])
-
     def _fingerprint(self) -> str:
-        digest = hashlib.sha256((self.parent.fingerprint if self.parent else "").encode())
-        for path in self._files():
-            # the executable bit reaches the image, the rest of the mode depends on the umask
-            mark = "x" if path.stat().st_mode & 0o100 else "-"
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            digest.update(f"{path.relative_to(self.root)}\0{mark}\0{content}\n".encode())
-        return digest.hexdigest()[:12]
+        above = self.parent.fingerprint if self.parent else ""
+        try:
+            return fingerprint(self.root, self.recipe.sources, above)
+        except FileNotFoundError as error:
+            problem = f"images/images.yaml: {self.name}: no such source {error}"
+            raise SettingsError([problem]) from error
+
+
+def fingerprint(root: Path, sources: Iterable[str], above: str = "") -> str:
+    """Twelve hex digits that change with any source's content, name or executable bit.
+
+    `above`: a fingerprint of what these build on. Raises FileNotFoundError with a source's name.
+    """
+    digest = hashlib.sha256(above.encode())
+    for path in _files(root, sources):
+        # the executable bit reaches the image, the rest of the mode depends on the umask
+        mark = "x" if path.stat().st_mode & 0o100 else "-"
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(root)}\0{mark}\0{content}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def _files(root: Path, sources: Iterable[str]) -> Iterator[Path]:
+    for source in sources:
+        path = root / source
+        if path.is_file():
+            yield path
+        elif path.is_dir():
+            yield from sorted(p for p in path.rglob("*") if p.is_file() and not _left_out(root, p))
+        else:
+            raise FileNotFoundError(source)
+
+
+def _left_out(root: Path, path: Path) -> bool:
+    # below the checkout only: its own place may have any name
+    own = path.relative_to(root)
+    return bool(_IGNORED & set(own.parts)) or any(own.is_relative_to(made) for made in _MADE)
 
 
 class ImageGraph:

@@ -35,7 +35,7 @@ from pelagos.backends.process import environment_of
 from pelagos.errors import PelagosError
 from pelagos.hubconfig.roles import OPERATOR
 from pelagos.images import load_graph
-from pelagos.ops import build, engine, supervise
+from pelagos.ops import engine, environments, supervise
 from pelagos.ops.kernel import Kernel
 from pelagos.ops.report import Silent
 from pelagos.virtual_labs import select
@@ -223,7 +223,7 @@ c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api_port}"
 
 def local_hub(folder: Path) -> tuple[subprocess.Popen[bytes], Hub]:
     """A stock JupyterHub with local processes of the same packages."""
-    build.build_environment(load_graph(ROOT)[IMAGE], Silent())
+    environments.build_environment(load_graph(ROOT)[IMAGE], Silent())
     port, token = free_port(), "0123456789abcdef" * 2
     program = environment_of(IMAGE) / "bin" / "jupyterhub-singleuser"
     text = LOCAL_HUB.format(

@@ -62,7 +62,7 @@ def test_the_build_leaves_no_trace_of_where_it_was_made(still: Still, image: Ima
     assert left.split() == []
     for name in ("/tools", "/images", "/opt/build", "/opt/wheels", "/etc/pip.conf", "/etc/uv"):
         still.run(f"test ! -e {name}")
-    still.run("! command -v uv && ! command -v gcc")
+    still.run("! command -v uv && ! command -v gcc && ! command -v node")
     assert still.run("ls /opt").split() == ["pelagos"]
 
 
@@ -151,6 +151,7 @@ def test_what_is_installed_is_what_is_locked(still: Still, image: Image) -> None
     installed = json.loads(still.python(_LIST))
     assert installed.pop("pelagos-client")
     assert installed.pop("pelagos-server")
+    assert installed.pop("jupyterlab-pelagos")
     wrong = {n: v for n, v in installed.items() if v not in locked.get(n, set())}
     assert wrong == {}
 

@@ -87,6 +87,7 @@ def test_only_the_extensions_that_are_wanted_are_loaded(server: Server) -> None:
         "jupyter_server_terminals",
         "jupyterhub",
         "jupyterlab",
+        "jupyterlab_pelagos",
         "nbgitpuller",
     }
     with server.http() as http:

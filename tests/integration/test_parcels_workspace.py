@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,8 @@ from pelagos.datapool.model import Target
 from pelagos.errors import AwayError, StorageError
 from pelagos.node import mounts, parcel_copies
 from pelagos.node.areas import Owner, Place, backends
-from pelagos.node.order_folder import Content, OrderFolder
+from pelagos.node.order_content import Content
+from pelagos.node.order_folder import OrderFolder
 from pelagos.node.parcel_copies import Copies, Copy
 from pelagos.node.workspaces import Workspaces
 from pelagos.services.downloader.delivery import Deliveries
@@ -60,6 +63,13 @@ def pool(node: Node, sizes: dict[str, int]) -> dict[str, str]:
 def parcel(person: str, places: dict[str, str] | list[str], size: int, number: int = 7) -> Parcel:
     links = {f"c/{place.rpartition('/')[2]}": place for place in places}
     return Parcel(number, person, Target.WORKSPACE, {"README.txt": "Order 7\n"}, links, size)
+
+
+def numbered(person: str, created: str, places: list[str], size: int) -> Parcel:
+    """Order 7 of a database; that of another one was made at another moment."""
+    query = {"format": 1, "number": 7, "site": "x", "owner": person, "created": created}
+    made = parcel(person, places, size)
+    return replace(made, documents={**made.documents, "query.json": json.dumps(query, indent=1)})
 
 
 def ask(node: Node, wanted: Parcel) -> Outcome | None:
@@ -276,6 +286,40 @@ def test_a_server_that_stays_away_ends_in_a_sentence(
     assert "try the order again" in outcome.reason
 
 
+def test_an_order_of_another_database_with_the_same_number_gets_a_folder_of_its_own(
+    node: Node, person: str
+) -> None:
+    """The second waits for the first, is killed in the middle, and is asked for again."""
+    digests = pool(node, {"s/first/a.nc": 30 * MIB, "s/second/a.nc": 120 * MIB})
+    first = numbered(person, "2026-03-01T09:00:00Z", ["s/first/a.nc"], 30 * MIB)
+    second = numbered(person, "2026-04-02T10:00:00Z", ["s/second/a.nc"], 120 * MIB)
+    orders = node.on_server(person) / "orders"
+    deliveries = Deliveries(node.deployment)
+    assert deliveries.deliver(first).state is DeliveryState.COPYING
+    assert deliveries.deliver(second) == Outcome(DeliveryState.COPYING), "not the first one's"
+
+    def begun() -> bool:
+        outcome = ask(node, second)
+        assert outcome is not None
+        assert outcome.state is DeliveryState.COPYING, outcome.reason
+        return (orders / "7-2026-04-02" / "query.json").exists() and outcome.copied > 0
+
+    until(begun, 60, "the second is copied")
+    node.kill("agent")
+    before = hashes(orders / "7")
+    assert before["c/a.nc"] == digests["s/first/a.nc"]
+    node.start("agent")
+    for _ in range(2):
+        assert finished(node, second).folder == "orders/7-2026-04-02"
+    assert hashes(orders / "7") == before
+    assert hashes(orders / "7-2026-04-02")["c/a.nc"] == digests["s/second/a.nc"]
+    assert sorted(os.listdir(orders)) == ["7", "7-2026-04-02"]
+    assert finished(node, first).folder == "orders/7"
+    for folder, there in (("7", True), ("7-2026-04-02", True), ("7-2026-04-03", False)):
+        found = deliveries.there(person, 7, Target.WORKSPACE, f"orders/{folder}")
+        assert found is there
+
+
 # on somebody else's server
 
 
@@ -323,4 +367,13 @@ def test_elsewhere_an_account_is_needed_that_the_server_takes(
     found = hashes(files / "orders" / "7" / "c")
     assert found == {Path(place).name: digest for place, digest in digests.items()}
     assert Deliveries(elsewhere.deployment).there("anna", 7, Target.WORKSPACE)
+
+    for day in ("2026-03-01", "2026-04-02"):  # what is there has no query.json: it is used
+        again = numbered("anna", f"{day}T09:00:00Z", list(digests), wanted.size)
+        folder = "orders/7" if day == "2026-03-01" else f"orders/7-{day}"
+        for _ in range(2):
+            assert finished(elsewhere, again) == Outcome(
+                DeliveryState.DONE, wanted.size, folder=folder
+            )
+    assert sorted(os.listdir(files / "orders")) == ["7", "7-2026-04-02"]
     assert "right" not in elsewhere.log("agent")

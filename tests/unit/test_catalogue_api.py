@@ -131,6 +131,9 @@ def test_markup_in_titles_stays_data(client: httpx.Client) -> None:
         ({"q": "floats"}, {FLOATS}),
         ({"q": "floats,stations"}, {FLOATS, STATIONS}),
         ({"q": "no such thing"}, set()),
+        ({"q": "sali*"}, {STATIONS}),
+        ({"q": "sali"}, set()),
+        ({"q": "s*"}, set()),
         ({"bbox": "179,-10,-179,-5"}, {STATIONS}),
         ({"bbox": "0.5,0.5,0.6,0.6"}, {FLOATS, SECRET}),
         ({"datetime": "2019-01-01T00:00:00Z/2019-06-01T00:00:00Z"}, set()),
@@ -260,6 +263,7 @@ def test_facets_count_collections_or_the_items_of_some(client: httpx.Client) -> 
     }  # fmt: skip
     narrowed = client.get("/facets", params={"q": "salinity"}).json()
     assert [one["value"] for one in narrowed["facets"]["infrastructure"]] == ["emodnet"]
+    assert client.get("/facets", params={"q": "salin*"}).json() == narrowed
     found = client.get("/facets", params={"collections": FLOATS}).json()
     assert (found["of"], found["counted"]) == ("items", FLOAT_COUNT)
     assert {one["value"]: one["count"] for one in found["facets"]["platform"]} == {

@@ -226,7 +226,7 @@ def test_a_fuzzer_finds_no_server_error(service: Service, token: str, tmp_path: 
             "--checks", "not_a_server_error",
             "--phases", "examples,coverage,fuzzing",
             "--mode", "all", "--max-examples", "20", "--seed", "4", "--generation-deterministic",
-            "--suppress-health-check", "all", "--workers", "2",
+            "--suppress-health-check", "all", "--workers", "1",
             "--warnings", "off", "--no-color", "--report-ndjson-path", str(report),
         ],
         capture_output=True, text=True, timeout=200, cwd=tmp_path,

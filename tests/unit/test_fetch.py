@@ -181,7 +181,9 @@ def test_retry_after_may_be_a_date(server: Loopback, fetcher: Fetcher) -> None:
 
 
 @pytest.mark.parametrize(
-    "wait", ["86400", "99999999999999999", email.utils.formatdate(time.time() + 86400)]
+    "wait",
+    ["86400", "99999999999999999", email.utils.formatdate(time.time() + 86400)],
+    ids=["seconds", "for ever", "date"],
 )
 def test_a_long_wait_ends_the_run_and_says_when(
     server: Loopback, fetcher: Fetcher, wait: str

@@ -61,6 +61,22 @@ def say(expression: Expression | None) -> str:
         ("or and", "(or and)"),
         ("été Ångström", "(été Ångström)"),
         ("a\x00b", "(a b)"),
+        # words that may go on
+        ("temper*", "temper*"),
+        ("sea temper* argo", "(sea temper* argo)"),
+        ("sea-temper*", "(sea temper*)"),
+        ("temp*,sal*", "(temp* | sal*)"),
+        ("-temper*", "(-temper*)"),
+        ('"sea temp*" x', "(sea_temp* x)"),
+        ("te**", "te*"),
+        ("t*", "t"),
+        ("té*", "té*"),
+        ("*", ""),
+        ("te *", "te"),
+        ("*te", "te"),
+        ("t*mp", "(t mp)"),
+        ("te-*", "te"),
+        ("AND*", "AND*"),
     ],
 )
 def test_a_text_is_read(text: str, meaning: str) -> None:

@@ -5,6 +5,7 @@ import pytest
 from pelagos.errors import SettingsError
 from pelagos.images import ImageGraph
 
+ROOT = Path(__file__).resolve().parents[2]
 GRAPH = """
 debian: {suite: trixie, image: "debian:trixie-slim"}
 images:
@@ -72,3 +73,34 @@ def test_the_real_graph_has_what_the_demo_offers(graph: ImageGraph) -> None:
     for image in graph:
         assert image.smoke_notebook.is_file()
         assert all(path.is_file() for path in image.requirements)
+
+
+def test_what_a_build_leaves_behind_changes_no_name(checkout: Path) -> None:
+    place = checkout / "extensions/labextension"
+    (place / "jupyterlab_pelagos/labextension/static").mkdir(parents=True)
+    (place / "src/map/__tests__").mkdir(parents=True)
+    graph = checkout / "images" / "images.yaml"
+    graph.write_text(GRAPH.replace("[base]", "[base, extensions]"))
+    before = ImageGraph(checkout)["child"].reference
+    (place / "jupyterlab_pelagos/labextension/static/main.js").write_text("")
+    (place / "src/map/coastline.json").write_text("")
+    (place / "src/map/__tests__/map.spec.ts").write_text("")
+    (place / "node_modules").mkdir()
+    (place / "node_modules/package.json").write_text("")
+    assert ImageGraph(checkout)["child"].reference == before
+    (place / "src/map/map.ts").write_text("")
+    assert ImageGraph(checkout)["child"].reference != before
+
+
+def test_a_checkout_may_have_any_place(checkout: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "node_modules" / "labextension"
+    shutil.copytree(checkout, elsewhere, ignore=shutil.ignore_patterns("node_modules"))
+    assert ImageGraph(elsewhere)["child"].reference == ImageGraph(checkout)["child"].reference
+
+
+def test_what_no_name_depends_on_never_goes_to_the_engine() -> None:
+    kept_back = (ROOT / ".dockerignore").read_text().splitlines()
+    for name in ("node_modules", ".yarn", "__pycache__"):
+        assert f"**/{name}" in kept_back
+    for name in ("jupyterlab_pelagos/labextension", "lib", "src/**/coastline.json"):
+        assert f"extensions/labextension/{name}" in kept_back

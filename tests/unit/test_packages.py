@@ -1,6 +1,7 @@
 from pathlib import Path
 
-from pelagos.ops.packages import AptMirror, apt_mirror, is_debian
+import pytest
+from pelagos.ops.packages import AptMirror, apt_mirror, is_debian, npm_settings
 
 
 def configured(tmp_path: Path, files: dict[str, str]) -> AptMirror | None:
@@ -80,3 +81,49 @@ def test_sources_for_another_release_name_its_updates() -> None:
         "deb http://m/debian trixie-updates main",
         "deb http://m/sec trixie-security main",
     ]
+
+
+@pytest.fixture
+def no_npm(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("npm_config_registry", "NPM_CONFIG_REGISTRY", "YARN_NPM_REGISTRY_SERVER"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_npm_registry_is_read_from_npms_files(tmp_path: Path, no_npm: None) -> None:
+    assert npm_settings(tmp_path, [tmp_path / "etc"]) == {}
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "npmrc").write_text("registry=https://machine.example.org/npm/\n")
+    found = npm_settings(tmp_path, [tmp_path / "etc"])
+    assert found == {"YARN_NPM_REGISTRY_SERVER": "https://machine.example.org/npm/"}
+    # a person's own goes before the machine's
+    (tmp_path / ".npmrc").write_text('; mine\nregistry = "http://own.example.org:4873"\n')
+    assert npm_settings(tmp_path, [tmp_path / "etc"]) == {
+        "YARN_NPM_REGISTRY_SERVER": "http://own.example.org:4873",
+        "YARN_UNSAFE_HTTP_WHITELIST": "own.example.org",
+    }
+
+
+def test_a_token_goes_to_the_registry_that_it_is_for(
+    tmp_path: Path, no_npm: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".npmrc").write_text(
+        "registry=https://own.example.org/npm\n"
+        "//own.example.org/npm/:_authToken=${OWN_TOKEN}\n"
+        "//other.example.org/:_authToken=not-for-this-one\n"
+    )
+    monkeypatch.setenv("OWN_TOKEN", "s3cret")
+    assert npm_settings(tmp_path, []) == {
+        "YARN_NPM_REGISTRY_SERVER": "https://own.example.org/npm",
+        "YARN_NPM_AUTH_TOKEN": "s3cret",
+        "YARN_NPM_ALWAYS_AUTH": "true",
+    }
+
+
+def test_a_variable_goes_before_files(
+    tmp_path: Path, no_npm: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".npmrc").write_text("registry=https://own.example.org/\n")
+    monkeypatch.setenv("npm_config_registry", "https://variable.example.org/")
+    assert npm_settings(tmp_path, []) == {
+        "YARN_NPM_REGISTRY_SERVER": "https://variable.example.org/"
+    }

@@ -19,7 +19,8 @@ from pelagos.deployment import Deployment
 from pelagos.errors import AwayError, RefusedError, StorageError
 from pelagos.node import order_folder, parcel_stage
 from pelagos.node.areas import Owner, Place
-from pelagos.node.order_folder import Content, OrderFolder, check_paths
+from pelagos.node.order_content import Content, check_paths
+from pelagos.node.order_folder import OrderFolder
 from pelagos.node.pins import Pins
 from pelagos.node.sweep import MARKED, sweep_area
 from pelagos.services.downloader import delivery

@@ -29,7 +29,7 @@ def test_imports_point_one_way(root: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("project", [".", "extensions/client"])
+@pytest.mark.parametrize("project", [".", "extensions/client", "extensions/labextension"])
 def test_types_hold(root: Path, project: str) -> None:
     done = run(root / project, "mypy")
     assert done.returncode == 0, done.stdout

@@ -256,6 +256,14 @@ def start(folder: Path, state: LocalState) -> None:
         raise OrderError(f"The order in {folder} is under way in another program.", "Wait for it.")
 
 
+def end_here(folder: Path, seconds: float) -> None:
+    """End an order that this program carries out, if it does, and wait so long until it has."""
+    run = _RUNS.get(folder.resolve())
+    if run is not None and run.is_alive():
+        run.cancel.set()
+        run.join(seconds)
+
+
 def orders(folder: Path, limit: int) -> Orders:
     """Those in numbered folders below `folder`, the newest first."""
     found: list[tuple[Order, Status]] = []

@@ -228,6 +228,7 @@ class _Catalogue:
         """Errors of the libraries as ours."""
         pystac_client = module("pystac_client.exceptions", "search")
         pystac = module("pystac", "search")
+        no_api = module("pystac_client.errors", "search").ClientTypeError
         noise = module("pystac_client.warnings", "search").PystacClientWarning
         try:
             with warnings.catch_warnings():  # of what an API lacks, and what is done instead
@@ -235,7 +236,7 @@ class _Catalogue:
                 yield
         except pystac_client.APIError as error:
             raise self._refusal(error) from error
-        except (pystac.STACError, NotImplementedError) as error:
+        except (pystac.STACError, no_api, NotImplementedError) as error:
             raise SearchError(
                 f"{self.name} is no STAC API with a search for this.", "Look at its address."
             ) from error

@@ -6,12 +6,14 @@ proxy is used, because the services are beside the hub.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
+import socket
 import urllib.error
 import urllib.request
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import urlencode, urlsplit
@@ -66,11 +68,22 @@ class Service:
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self._away() from error
 
-    def events(self, path: str, seconds: float) -> Generator[dict[str, Any], None, None]:
+    def events(
+        self,
+        path: str,
+        seconds: float,
+        last: str = "",
+        opened: Callable[[Callable[[], None]], None] | None = None,
+    ) -> Generator[dict[str, Any], None, None]:
         """The data of server-sent events (WHATWG HTML 9.2) until the service ends the stream, or
-        nothing came for `seconds`. Comments come as {}. Raises ServiceError."""
+        nothing came for `seconds`. Comments come as {}. Raises ServiceError.
+
+        `last`: Last-Event-ID. `opened` gets a function that ends the stream from another thread.
+        """
         try:
-            with self._open("GET", path, None, None, seconds) as answer:
+            with self._open("GET", path, None, None, seconds, last) as answer:
+                if opened is not None:
+                    opened(lambda: _end(answer))
                 if not answer.headers.get("Content-Type", "").startswith("text/event-stream"):
                     return
                 data: list[str] = []
@@ -94,6 +107,7 @@ class Service:
         body: Mapping[str, Any] | None,
         query: Mapping[str, Any] | None,
         seconds: float,
+        last: str = "",
     ) -> Any:
         base, token = os.environ.get(self.variable, ""), os.environ.get(TOKEN_VARIABLE, "")
         if not base.startswith(("http://", "https://")) or not token:
@@ -105,7 +119,8 @@ class Service:
             base.rstrip("/") + path + ("?" + urlencode(query, doseq=True) if query else ""),
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"token {token}", "Content-Type": "application/json"},
+            headers={"Authorization": f"token {token}", "Content-Type": "application/json"}
+            | ({"Last-Event-ID": last} if last else {}),
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
         try:
@@ -131,6 +146,15 @@ class Service:
         if error.code >= 500:
             return ServiceAwayError(reason)
         return ServiceRefusedError(error.code, reason, found if isinstance(found, dict) else None)
+
+
+def _end(answer: Any) -> None:
+    """End the connection of an answer that another thread reads."""
+    with (
+        contextlib.suppress(OSError, ValueError, AttributeError),  # it ended by itself
+        socket.socket(fileno=os.dup(answer.fileno())) as connection,
+    ):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def origin(url: str) -> tuple[str, str, int]:

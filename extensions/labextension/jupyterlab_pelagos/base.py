@@ -59,7 +59,8 @@ class PelagosHandler(APIHandler):
         given = {
             name: self.get_query_argument(name)
             for name in self.request.query_arguments
-            if name not in ("no_track_activity", "_xsrf", "token")
+            # JupyterLab adds the time in milliseconds, so that no cache answers in our place
+            if name not in ("no_track_activity", "_xsrf", "token") and not name.isdigit()
         }
         try:
             return msgspec.convert(given, kind, strict=False)

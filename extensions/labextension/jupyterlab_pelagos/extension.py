@@ -46,7 +46,7 @@ class PelagosExtension(ExtensionApp):
             loop.add_callback(lambda: app.event_logger.emit(schema_id=CHANGED, data=data))
 
         def active() -> None:
-            times = self.settings.setdefault("last_activity_times", {})
+            times = app.web_app.settings.setdefault("last_activity_times", {})
             times["pelagos"] = datetime.now(UTC)
 
         shared = Shared(
@@ -58,7 +58,8 @@ class PelagosExtension(ExtensionApp):
             log=self.log,
             kernels=lambda: len(app.kernel_manager.list_kernel_ids()),
         )
-        self.settings["pelagos_shared"] = shared
+        # the extension's own settings are a copy, made before
+        self.settings["pelagos_shared"] = app.web_app.settings["pelagos_shared"] = shared
         for part in PARTS:
             self.handlers.extend(part.routes(shared))
 

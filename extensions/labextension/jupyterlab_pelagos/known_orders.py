@@ -95,3 +95,8 @@ class KnownOrders:
             known = self._file.read()
             if known.under_way != numbers:
                 self._file.write(msgspec.structs.replace(known, under_way=numbers))
+
+    def add_under_way(self, number: int) -> None:
+        """One more of them."""
+        with self._file.locked():
+            self.set_under_way(sorted({*self._file.read().under_way, number}))

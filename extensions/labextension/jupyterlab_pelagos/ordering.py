@@ -73,7 +73,9 @@ class Ordering:
         found = hub_orders.SERVICE.call(
             "POST", "/orders", body | ({"key": wanted.key} if wanted.key else {})
         )
-        return str(int(found["number"]))
+        number = int(found["number"])
+        self._known.add_under_way(number)
+        return str(number)
 
     def _filled(self) -> Basket:
         basket = self._basket.get()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,9 @@ _NAME = re.compile(r"(local-)?[1-9]\d{0,15}")
 _SECONDS = 15  # a service that takes longer is away: the browser asks again
 _SHOWN = 200  # orders
 _PAGE = 200  # files
+_PAUSE = 5.0  # seconds for an order to end
 _WORKSPACE = "workspace"
+_HERE = ("present", "ready")  # states of a file: of the data pool, of local orders
 
 
 class Desk:
@@ -47,11 +50,15 @@ class Desk:
         """The newest first."""
         found = [self._local(name) for name in list(self._known.local())[-_SHOWN:]]
         if has_pool():
-            page = call("GET", "/orders", query={"limit": _SHOWN})
-            found += [self._hub(document) for document in page["orders"]]
-            running = [one.number for one in found if one.can_cancel and is_hub(one.id)]
-            self._known.set_under_way(running)
+            found += self.hub_orders()
         return sorted(found, key=lambda one: (one.created or "", one.number), reverse=True)
+
+    def hub_orders(self) -> list[Order]:
+        """Those of the data pool."""
+        page = call("GET", "/orders", query={"limit": _SHOWN})
+        found = [self._hub(document) for document in page["orders"]]
+        self._known.set_under_way(sorted(one.number for one in found if one.can_cancel))
+        return found
 
     def show(self, order: str) -> Order:
         """One of them."""
@@ -112,6 +119,32 @@ class Desk:
                 pass  # its folder is gone, which is what was wanted
             self._known.forget(order)
         self._shared.emit("order", order)
+
+    def resume(self, order: str) -> None:
+        """Go on with a local order that ended because its server did. Raises OrderError."""
+        from pelagos_client.errors import OrderError
+        from pelagos_client.order_model import OrderState
+
+        try:
+            made = self._opened(order)
+            state = made.status.state
+            if state is OrderState.CANCELLED:
+                made.retry()
+            elif state.over:
+                self._known.set_running(order, False)
+        except OrderError:
+            self._known.set_running(order, False)
+            raise
+
+    def pause(self) -> None:
+        """End local orders of this server, which goes; the next one goes on with them."""
+        if "pelagos_client.local_orders" not in sys.modules:
+            return  # there are none
+        from pelagos_client import local_orders
+
+        for entry in self._known.local().values():
+            if entry.running:
+                local_orders.end_here(Path(entry.folder), _PAUSE)
 
     def _told(self, order: str) -> Order:
         found = self.show(order)
@@ -256,7 +289,7 @@ def _hub_path(made: Any, file: Any, status: Status) -> str | None:
 
 
 def _is_here(state: str, path: Path) -> bool:
-    return state == "ready" and os.path.exists(path)
+    return state in _HERE and os.path.exists(path)
 
 
 def _file(document: dict[str, Any], local: str | None) -> OrderFile:

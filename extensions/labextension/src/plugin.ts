@@ -18,6 +18,7 @@ import { CriteriaModel } from './model/search';
 import { PelagosPanel } from './panel/panel';
 import { CommandIDs, IPelagos, IPelagosPanel, IPelagosSettings } from './tokens';
 import { IAbout, NO_CRITERIA } from './types';
+import { translateSettings } from './use/settings';
 
 export const DOMAIN = 'jupyterlab_pelagos';
 const ID = 'jupyterlab-pelagos:plugin';
@@ -43,14 +44,15 @@ export const session: JupyterFrontEndPlugin<IPelagos> = {
     state: IStateDB | null,
     translator: ITranslator | null
   ): IPelagos => {
-    const api = new Api(app.serviceManager.serverSettings);
+    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    const api = new Api(app.serviceManager.serverSettings, trans);
     const changes = new Changes(app.serviceManager.events);
     const shared = new Session(
       api,
       changes,
       new BasketModel(api, changes),
       new CriteriaModel(NO_CRITERIA, state),
-      (translator ?? nullTranslator).load(DOMAIN),
+      trans,
       state,
       app.commands
     );
@@ -58,6 +60,9 @@ export const session: JupyterFrontEndPlugin<IPelagos> = {
       await shared.criteria.restore();
       await shared.basket.load();
     });
+    if (registry) {
+      translateSettings(registry, ID, trans);
+    }
     void registry
       ?.load(ID)
       .then(found => {

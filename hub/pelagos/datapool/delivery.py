@@ -58,5 +58,8 @@ class Deliver(Protocol):
         AwayError if what it needs does not answer just now: try again later.
         """
 
-    def there(self, owner: str, number: int, target: Target) -> bool:
-        """Whether the order's folder is still there. Raises AwayError if nobody knows now."""
+    def there(self, owner: str, number: int, target: Target, folder: str = "") -> bool:
+        """Whether the order's folder is still there; `folder`: of its outcome.
+
+        Raises AwayError if nobody knows now.
+        """

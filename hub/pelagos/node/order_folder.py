@@ -12,77 +12,26 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from pelagos.errors import RefusedError, StorageError
-from pelagos.files import write_private
+from pelagos.errors import StorageError
+from pelagos.node import order_notes
 from pelagos.node.areas import Owner, Place
 from pelagos.node.areas.base import make_private, remove_tree
+from pelagos.node.order_content import DEPTH, LARGEST, NAME_BYTES, Content
+from pelagos.node.order_names import HEAD, ORDERS, QUERY, chosen, whose
 from pelagos.renames import exchange, rename_new
 
-ORDERS = "orders"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_NAME_BYTES = 255
-_PATH_BYTES = 2_000
-_DEPTH = 20
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _LOOKED_AT = 500_000  # names in a folder of a person's, before it is given up
-_LARGEST = 256 * 2**20  # bytes of one document
-_REMEMBERED = 200  # digests of documents, of one order
 _TRIES = 20  # against somebody who keeps changing what is there
-
-
-@dataclass(frozen=True)
-class Content:
-    """What an order's folder holds: texts by path, and link targets by path."""
-
-    documents: Mapping[str, str] = field(repr=False)
-    links: Mapping[str, str] = field(repr=False)
-
-    def check(self) -> None:
-        """Raise RefusedError for names that can't be: they come from records of strangers."""
-        check_paths([*self.documents, *self.links])
-        for name, text in self.documents.items():
-            try:
-                size = len(text.encode())
-            except UnicodeEncodeError:
-                raise RefusedError(f"The document {name!r} is no text.") from None
-            if size > _LARGEST:
-                raise RefusedError(f"The document {name!r} is too long.")
-
-
-def check_paths(paths: list[str]) -> None:
-    """Raise RefusedError unless all are plain paths, and none is below another."""
-    known = set(paths)
-    if len(known) != len(paths):
-        raise RefusedError("Two files of the order have the same path.")
-    for path in paths:
-        parts = path.split("/")
-        if (
-            not path.isprintable()  # first: what has no bytes is not printable either
-            or len(os.fsencode(path)) > _PATH_BYTES
-            or len(parts) > _DEPTH
-            or any(
-                part in ("", ".", "..") or len(os.fsencode(part)) > _NAME_BYTES for part in parts
-            )
-        ):
-            raise RefusedError(f"{path[:200]!r} can't be a path in an order's folder.")
-        for depth in range(1, len(parts)):
-            if "/".join(parts[:depth]) in known:
-                raise RefusedError(f"{path[:200]!r} lies below another file of the order.")
-
-
-def check(documents: dict[str, str], places: dict[str, str]) -> None:
-    """Raise RefusedError for paths or places that can't be."""
-    check_paths([*documents, *places])
-    for place in set(places.values()):
-        check_paths([place])
 
 
 class OrderFolder:
@@ -99,50 +48,68 @@ class OrderFolder:
         self._place, self._number, self._owner, self._pool = place, number, owner, pool
         self._workshop = workshop or place.folder / "parcels"
 
-    @property
-    def path(self) -> str:
-        """Below the area."""
-        return f"{ORDERS}/{self._number}"
-
-    def there(self) -> bool:
-        """Whether any link of ours is still there.
+    def there(self, folder: str = "") -> bool:
+        """Whether any link of ours is still in `folder`, below the area.
 
         The sweep takes files first, and folders later; other files there are the person's own.
         """
         ours = _Ours(frozenset(), self._pool)
+        names = (folder or f"{ORDERS}/{self._number}").split("/")
         try:
             with contextlib.ExitStack() as stack:
-                folder = stack.enter_context(_opened(self._place.files))
-                for name in (ORDERS, str(self._number)):
-                    folder = stack.enter_context(_opened(name, folder))
-                return any(ours.has_link(above, name) for above, name in _near(folder))
+                inner = stack.enter_context(_opened(self._place.files))
+                for name in names:
+                    inner = stack.enter_context(_opened(name, inner))
+                return any(ours.has_link(above, name) for above, name in _near(inner))
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            if error.errno in _NOT_THERE:
                 return False
             raise self._failed(error) from error
 
-    def write(self, content: Content) -> None:
-        """Make the folder, or renew what is ours in it. Raises RefusedError too."""
+    def write(self, content: Content) -> str:
+        """Make the folder, or renew what is ours in it; its path below the area.
+
+        Raises RefusedError too.
+        """
         content.check()
         make_private(self._workshop)
         work = self._workshop / f"{self._number}.{secrets.token_hex(6)}.part"
         try:
             self._clean()
-            known = self._remember(content)
-            work.mkdir(mode=0o700)
-            with _opened(work) as bench, _opened(self._place.files) as files:
-                _build(bench, content, self._owner)
-                merge = _Merge(bench, self._owner, _Ours(known, self._pool))
-                orders = merge.folder(files, ORDERS)
-                try:
-                    merge.put(str(self._number), bench, orders, ours="content")
-                finally:
-                    os.close(orders)
+            with _opened(self._place.files) as files:
+                name = self._name(files, whose(content.documents.get(QUERY, "")))
+                known = self._remember(content, name)
+                work.mkdir(mode=0o700)
+                with _opened(work) as bench:
+                    _build(bench, content, self._owner)
+                    merge = _Merge(bench, self._owner, _Ours(known, self._pool))
+                    orders = merge.folder(files, ORDERS)
+                    try:
+                        merge.put(name, bench, orders, ours="content")
+                    finally:
+                        os.close(orders)
         except OSError as error:
             raise self._failed(error) from error
         finally:
             if work.exists():
                 remove_tree(work)
+        return f"{ORDERS}/{name}"
+
+    def _name(self, files: int, mine: str) -> str:
+        """The folder of this order, and of no other one before it with the same number."""
+        remembered = order_notes.read(self._notes(str(self._number))).folders
+
+        def look(name: str) -> str:
+            try:
+                with _opened(ORDERS, files) as orders, _opened(name, orders) as folder:
+                    # who has removed ours has not given the folder to another order
+                    return _whose(folder) or remembered.get(name, "")
+            except OSError as error:
+                if error.errno in _NOT_THERE:
+                    return ""
+                raise
+
+        return chosen(self._number, mine, look)
 
     def _clean(self) -> None:
         """What a crash has left; if it came while something of the person's was here, it goes back.
@@ -150,7 +117,10 @@ class OrderFolder:
         That is between the exchange and the next step, in `_Merge`.
         """
         for path in self._workshop.glob("*.part"):
-            ours = _Ours(frozenset(self._known(path.name.partition(".")[0])), self._pool)
+            ours = _Ours(
+                frozenset(order_notes.read(self._notes(path.name.partition(".")[0])).texts),
+                self._pool,
+            )
             with _opened(path) as left:
                 if all(ours.has(folder, name) for folder, name in _entries(left)):
                     continue
@@ -162,20 +132,14 @@ class OrderFolder:
         for path in self._workshop.glob("*.part"):
             remove_tree(path)
 
-    def _known(self, number: str) -> list[str]:
-        try:
-            return [str(one) for one in json.loads((self._workshop / f"{number}.json").read_text())]
-        except (OSError, ValueError, TypeError):
-            return []
+    def _notes(self, number: str) -> Path:
+        return self._workshop / f"{number}.json"
 
-    def _remember(self, content: Content) -> frozenset[str]:
+    def _remember(self, content: Content, name: str) -> frozenset[str]:
         """Digests of all documents that were ever ours here, kept before any is there."""
-        path = self._workshop / f"{self._number}.json"
-        known = self._known(str(self._number))
         fresh = [_digest(text.encode()) for text in content.documents.values()]
-        known = list(dict.fromkeys([*known, *fresh]))[-_REMEMBERED:]
-        write_private(path, json.dumps(known))
-        return frozenset(known)
+        of = whose(content.documents.get(QUERY, ""))
+        return frozenset(order_notes.keep(self._notes(str(self._number)), fresh, name, of).texts)
 
     def _failed(self, error: OSError) -> StorageError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -194,6 +158,20 @@ def _opened(path: str | Path, above: int | None = None) -> Iterator[int]:
     number = os.open(path, _FOLDER, dir_fd=above)
     try:
         yield number
+    finally:
+        os.close(number)
+
+
+def _whose(folder: int) -> str:
+    """Of the `query.json` in an open folder of a person's."""
+    try:
+        number = os.open(QUERY, _READ, dir_fd=folder)
+    except OSError:
+        return ""
+    try:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            return ""  # a file object could not be had for a folder
+        return whose(os.read(number, HEAD).decode(errors="replace"))
     finally:
         os.close(number)
 
@@ -285,7 +263,7 @@ def _near(top: int) -> Iterator[tuple[int, str]]:
                         raise StorageError("There are too many files in the order's folder.")
                     if not entry.is_dir(follow_symlinks=False):
                         yield above, entry.name
-                    elif path.count("/") < _DEPTH:
+                    elif path.count("/") < DEPTH:
                         folders.append(f"{path}/{entry.name}")
         finally:
             os.close(above)
@@ -329,7 +307,7 @@ class _Ours:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if stat.S_ISLNK(found.st_mode):
             return self.has_link(folder, name)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
             return False
         with open(os.open(name, _READ, dir_fd=folder), "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() in self.known
@@ -395,7 +373,7 @@ class _Merge:
 
     def _aside(self, source: int, own: str, target: int, name: str) -> None:
         """Give back what is the person's, beside its old name."""
-        short = name.encode()[: _NAME_BYTES - 12].decode(errors="ignore")
+        short = name.encode()[: NAME_BYTES - 12].decode(errors="ignore")
         for number in range(1, 10_000):
             kept = f"{short}.kept-{number}"
             if rename_new(source, os.fsencode(own), target, os.fsencode(kept)):

@@ -16,14 +16,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import httpx
-
 from pelagos.datapool.delivery import DeliveryState, Outcome
 from pelagos.deployment import Deployment
 from pelagos.errors import PelagosError, StorageError
 from pelagos.files import write_private
 from pelagos.layout import Area, AreaKind
+from pelagos.node.order_names import ORDERS, QUERY, chosen, whose
 from pelagos.node.parcel_rclone import Problem, Tell, Transfer
+from pelagos.node.parcel_remote import LookError, is_there, owner_of
 from pelagos.node.parcel_stage import stage
 from pelagos.node.probe import probe
 from pelagos.node.rclone import Remote, configuration
@@ -35,7 +35,6 @@ AT_ONCE = 6  # processes of rclone
 AWAY_SECONDS = 600.0  # how long a server may be away before a job gives up
 _LIMIT_SECONDS, _LIMIT_PACE = 3600.0, 256 * 1024  # of one job: so long, and bytes a second
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
-_ASK_SECONDS = 10.0
 _AGAIN = "then try the order again: nothing is fetched twice."
 
 
@@ -50,9 +49,9 @@ class Copy:
     size: int = 0
 
     @property
-    def path(self) -> str:
-        """Below the workspace."""
-        return f"orders/{self.number}"
+    def order(self) -> str:
+        """Which order it is, besides its number; empty if nobody said."""
+        return whose(self.documents.get(QUERY, ""))
 
     @property
     def key(self) -> str:
@@ -62,8 +61,10 @@ class Copy:
 
 @dataclass
 class _Job:
-    """One copy under way, or just over."""
+    """One copy under way, or just over. `folder`: below the workspace, once it is chosen."""
 
+    order: str
+    folder: str = ""
     state: DeliveryState = DeliveryState.COPYING
     copied: int = 0
     reason: str = ""
@@ -84,8 +85,12 @@ class Copies:
         """Begin, or say how it goes. How it ended is told once; after that it begins anew."""
         with self._guard:
             job = self._jobs.get(copy.key)
+            if job is not None and job.order != copy.order:  # of a database that is gone
+                if job.state is DeliveryState.COPYING:
+                    return Outcome(DeliveryState.COPYING)
+                job = None
             if job is None:
-                job = self._jobs[copy.key] = _Job()
+                job = self._jobs[copy.key] = _Job(copy.order)
                 threading.Thread(
                     target=self._run, args=(copy, job), name=f"copy-{copy.key}", daemon=True
                 ).start()
@@ -96,28 +101,18 @@ class Copies:
                 job.state,
                 copied=copy.size if done else min(job.copied, copy.size),
                 reason=job.reason,
-                folder=copy.path if done else "",
+                folder=job.folder if done else "",
             )
 
-    def there(self, user: str, number: int) -> bool:
+    def there(self, user: str, folder: str) -> bool:
         """Whether the folder is in the workspace. Raises StorageError if nobody knows now."""
         remote, why = self._workspaces.of(user).remote()
         if remote is None:
             raise StorageError(f"The workspace can't be looked at: {why}.")
         try:
-            answer = httpx.request(
-                "PROPFIND",
-                f"{remote.url.rstrip('/')}/orders/{number}/",
-                auth=(remote.user, remote.password),
-                headers={"Depth": "0"},
-                timeout=_ASK_SECONDS,
-                trust_env=False,
-            )
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise StorageError("The WebDAV server does not answer.") from error
-        if answer.status_code in (207, 404):
-            return answer.status_code == 207
-        raise StorageError(f"The WebDAV server answers HTTP {answer.status_code}.")
+            return is_there(remote, folder)
+        except LookError as error:
+            raise StorageError(f"The WebDAV server {error}.") from error
 
     def _run(self, copy: Copy, job: _Job) -> None:
         """One job, in its thread."""
@@ -142,7 +137,7 @@ class Copies:
         """Copy and verify; what went wrong for good, else empty."""
         folder = self._stages / copy.key
         settings = self._deployment.state.run / f"c-{copy.key}.conf"  # not in backups
-        transfer = Transfer(folder, settings, copy.path)
+        transfer = Transfer(folder, settings)
         transfer.end_others()  # of an agent before this one
         try:
             stage(self._pool, folder, copy.documents, copy.links)
@@ -164,7 +159,7 @@ class Copies:
             if remote is None:
                 return f"There is no workspace to copy to: {why}; {_AGAIN}"
             with self._slots:  # not while it waits: others' servers are not away
-                problem = self._once(remote, transfer, end, tell)
+                problem = self._once(remote, transfer, end, tell, copy, job)
             if problem is None:
                 return ""
             if not problem.is_away:
@@ -179,12 +174,34 @@ class Copies:
             time.sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT)
 
-    def _once(self, remote: Remote, transfer: Transfer, end: float, tell: Tell) -> Problem | None:
+    def _once(
+        self, remote: Remote, transfer: Transfer, end: float, tell: Tell, copy: Copy, job: _Job
+    ) -> Problem | None:
         _, reason = probe(remote)
         if reason:
             return Problem(reason)
         write_private(transfer.settings, configuration(remote))
-        return transfer.run(remote, end, tell)
+        try:
+            problem = self._chosen(remote, transfer, end, copy, job)
+        except LookError as error:
+            problem = error.problem
+        return problem or transfer.run(remote, end, tell)
+
+    def _chosen(
+        self, remote: Remote, transfer: Transfer, end: float, copy: Copy, job: _Job
+    ) -> Problem | None:
+        """The order's own folder. Its `query.json`, which says so, is there before all others."""
+        owners: dict[str, str] = {}
+
+        def look(name: str) -> str:
+            owners[name] = owner_of(remote, name)
+            return owners[name]
+
+        name = chosen(copy.number, copy.order, look)
+        job.folder = transfer.path = f"{ORDERS}/{name}"
+        if not copy.order or owners[name] == copy.order:
+            return None
+        return transfer.begin(remote, end, QUERY)
 
 
 def _sentence(text: str) -> str:

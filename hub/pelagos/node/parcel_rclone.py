@@ -52,11 +52,21 @@ class Problem:
 
 
 class Transfer:
-    """From a folder of ours to `path` of a remote. `settings`: where rclone's stand."""
+    """From a folder of ours to a folder of a remote. `settings`: where rclone's stand."""
 
-    def __init__(self, folder: Path, settings: Path, path: str) -> None:
-        self.folder, self.settings, self._path = folder, settings, path
+    def __init__(self, folder: Path, settings: Path) -> None:
+        self.folder, self.settings = folder, settings
+        self.path = ""  # below the remote: to be set before it runs
         self._lists = settings.with_suffix(".differ")
+
+    def begin(self, remote: Remote, end: float, name: str) -> Problem | None:
+        """Copy one file before all others; see `run`."""
+        try:
+            self._lists.write_text(f"{name}\n")
+            only = ["--files-from-raw", str(self._lists)]
+            return self._rclone(remote, end, lambda _: None, "copy", *only)
+        finally:
+            self._lists.unlink(missing_ok=True)
 
     def run(self, remote: Remote, end: float, tell: Tell) -> Problem | None:
         """Copy and verify, until `time.monotonic()` is `end`; what went wrong.
@@ -98,7 +108,7 @@ class Transfer:
     ) -> Problem | None:
         """Run it once. No words in the problem: `check` found a file that differs."""
         command = [
-            str(program()), verb, str(self.folder), f"{remote.name}:{self._path}",
+            str(program()), verb, str(self.folder), f"{remote.name}:{self.path}",
             "--config", str(self.settings), "--copy-links",
             "--use-json-log", "--log-level", "NOTICE",
             "--stats", "500ms", "--stats-log-level", "NOTICE",

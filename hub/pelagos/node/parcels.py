@@ -19,7 +19,9 @@ from pelagos.datapool.model import Target
 from pelagos.deployment import Deployment
 from pelagos.errors import PelagosError, RefusedError, StorageError
 from pelagos.node.dataspaces import Dataspaces
-from pelagos.node.order_folder import Content, OrderFolder, check
+from pelagos.node.order_content import Content, check
+from pelagos.node.order_folder import OrderFolder
+from pelagos.node.order_names import ORDERS, is_folder_of
 from pelagos.node.parcel_copies import Copies, Copy
 from pelagos.node.workspaces import Workspaces
 
@@ -57,20 +59,25 @@ class Parcels:
             return self._copies.deliver(copy)
         links = {path: f"{POOL}/{place}" for path, place in body.links.items()}
         with self._lock(user):
-            folder = self._folder(user, number)
             try:
-                folder.write(Content(body.documents, links))
+                folder = self._folder(user, number).write(Content(body.documents, links))
             except StorageError as error:
                 return Outcome(DeliveryState.FAILED, reason=error.sentence)
-        return Outcome(DeliveryState.DONE, copied=body.size, folder=folder.path)
+        return Outcome(DeliveryState.DONE, copied=body.size, folder=folder)
 
-    def there(self, user: str, number: int, target: Target) -> bool:
-        """Whether the order's folder is there. Raises StorageError if nobody knows now."""
+    def there(self, user: str, number: int, target: Target, folder: str = "") -> bool:
+        """Whether the order's folder is there; `folder`: which it got.
+
+        Raises RefusedError, and StorageError if nobody knows now.
+        """
+        folder = folder or f"{ORDERS}/{number}"
+        if not is_folder_of(number, folder):
+            raise RefusedError(f"{folder[:200]!r} is no folder of order {number}.")
         if target is Target.WORKSPACE:
-            return self._copies.there(user, number)
+            return self._copies.there(user, folder)
         if not self._dataspaces.has_area(user):
             return False
-        return self._folder(user, number).there()
+        return self._folder(user, number).there(folder)
 
     def _folder(self, user: str, number: int) -> OrderFolder:
         place = self._dataspaces.own_area(user)
@@ -102,11 +109,15 @@ def routes(parcels: Parcels) -> APIRouter:
 
     @router.get("/people/{user}/orders/{number}")
     def there(
-        user: str, number: Number, response: Response, target: Target = Target.DATASPACE
+        user: str,
+        number: Number,
+        response: Response,
+        target: Target = Target.DATASPACE,
+        folder: str = "",
     ) -> dict[str, Any]:
         """Whether the folder is there."""
         try:
-            return {"there": parcels.there(user, number, target)}
+            return {"there": parcels.there(user, number, target, folder)}
         except (PelagosError, OSError) as error:
             response.status_code = 503
             return {"reason": error.sentence if isinstance(error, PelagosError) else str(error)}

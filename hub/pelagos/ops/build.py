@@ -9,7 +9,6 @@ import os
 import shutil
 import ssl
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,7 +19,6 @@ import docker
 import docker.errors
 import requests.exceptions
 
-from pelagos.backends.process import environment_of
 from pelagos.deployment import LABEL, ROOT
 from pelagos.errors import BuildError
 from pelagos.images import Debian, Image, ImageGraph
@@ -231,6 +229,7 @@ def _secrets(debian: Debian) -> Iterator[list[str]]:
         "ca": ca_bundle(),
         "apt": mirror.sources(debian.suite) if mirror else "",
         "uv": "\n".join(lines),
+        "npm": "".join(f"{k}={v}\n" for k, v in packages.npm_settings().items()),
     }
     with tempfile.TemporaryDirectory(prefix="pelagos-build-") as folder:
         arguments = []
@@ -296,49 +295,3 @@ def _run_build(command: list[str], log: Path, reporter: Reporter) -> list[str]:
             if time.monotonic() > deadline:
                 process.kill()
     return tail if process.wait() != 0 else []
-
-
-def build_environment(image: Image, reporter: Reporter) -> Path:
-    """The Python environment that stands for an image in the process backend; made if missing.
-
-    Raises BuildError for an image that is not made of Python packages alone.
-    """
-    folder = environment_of(image.name)
-    stamp = folder / "fingerprint"
-    if stamp.exists() and stamp.read_text() == image.fingerprint:
-        return folder
-    if not image.requirements:
-        raise BuildError(
-            f"The image {image.name!r} can't be had without a container engine.",
-            "Install Docker, or leave it out of the settings.",
-        )
-    reporter.step(f"Making the Python environment of image {image.name}")
-    locks = [argument for path in image.requirements for argument in ("-r", str(path))]
-    python = folder / "bin" / "python"
-    environment = {**os.environ, **packages.uv_settings(in_container=False)}
-    ours = [ROOT / "extensions" / name for name in ("client", "server")]
-    for command in (
-        ["uv", "venv", "--quiet", "--clear", "--python", sys.executable, folder],
-        ["uv", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--compile-bytecode",
-         "--python", python, *locks],
-        ["uv", "pip", "install", "--quiet", "--no-deps", "--python", python, *ours],
-    ):  # fmt: skip
-        done = subprocess.run(
-            [str(part) for part in command],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=_BUILD_SECONDS,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise BuildError(
-                f"The environment of image {image.name} can't be made: {done.stderr.strip()}",
-                "Is the package index of this machine (pip config) reachable?",
-            )
-    # of an image's configuration only what keeps JupyterLab from asking the internet for news
-    page = Path("etc", "jupyter", "labconfig", "page_config.json")
-    (folder / page).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOT / "images" / "base" / "root" / "opt" / "pelagos" / page, folder / page)
-    stamp.write_text(image.fingerprint)
-    return folder

@@ -6,8 +6,10 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pelagos.errors import PelagosError
 from pelagos.ops.report import Reporter
@@ -154,3 +156,62 @@ def uv_settings(in_container: bool) -> dict[str, str]:
         "UV_INDEX_STRATEGY": "unsafe-best-match",
     }
     return {key: value for key, value in found.items() if value}
+
+
+def npm_settings(
+    home: Path | None = None, folders: Iterable[Path] = (Path("/etc"), Path("/usr/etc"))
+) -> dict[str, str]:
+    """The npm registry of this machine, as Yarn's environment variables; none if it has none.
+
+    From Yarn's or npm's own variables, from npm itself, or from npm's files where no npm is
+    installed: below `home` and in `folders`.
+    """
+    files: dict[str, str] = {}
+    for path in [*(folder / "npmrc" for folder in folders), (home or Path.home()) / ".npmrc"]:
+        if path.is_file():
+            files |= _npmrc(path.read_text(errors="replace"))
+    registry = (
+        os.environ.get("YARN_NPM_REGISTRY_SERVER")
+        or os.environ.get("npm_config_registry")  # noqa: SIM112 - npm's own spelling
+        or os.environ.get("NPM_CONFIG_REGISTRY")
+        or _npm_registry(home)
+        or files.get("registry", "")
+    )
+    if not registry:
+        return {}
+    url = urlsplit(registry)
+    found = {"YARN_NPM_REGISTRY_SERVER": registry}
+    if url.scheme == "http":
+        found["YARN_UNSAFE_HTTP_WHITELIST"] = url.hostname or ""
+    # npm keeps them by the registry's address without its scheme
+    place = f"//{url.netloc}{url.path.rstrip('/')}/"
+    names = {"_authToken": "YARN_NPM_AUTH_TOKEN", "_auth": "YARN_NPM_AUTH_IDENT"}
+    for name, variable in names.items():
+        own = files.get(f"{place}:{name}", "")
+        # as npm does: a variable of the environment in the place of the secret
+        own = re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1], ""), own)
+        if value := os.environ.get(variable) or own:
+            found |= {variable: value, "YARN_NPM_ALWAYS_AUTH": "true"}
+    return found
+
+
+def _npmrc(text: str) -> dict[str, str]:
+    lines = (line.strip() for line in text.splitlines())
+    pairs = (line.partition("=") for line in lines if line[:1] not in {"", "#", ";"})
+    return {key.strip(): value.strip().strip("'\"") for key, _, value in pairs}
+
+
+def _npm_registry(home: Path | None) -> str:
+    """What an npm of this machine says; empty where there is none."""
+    if home is not None or not (npm := shutil.which("npm")):
+        return ""
+    done = subprocess.run(
+        [npm, "config", "get", "registry"],
+        cwd="/",  # not what some folder's own .npmrc says
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    told = done.stdout.strip()
+    return told if done.returncode == 0 and told.startswith("http") else ""

@@ -35,6 +35,10 @@ NEEDED = {
 _BENCHMARKS = ROOT / "tests" / "benchmarks"
 
 
+# Options of pytest of who looks into some tests, in one process where they see everything.
+_CLOSER = ("-k", "-m", "-n", "-p", "-s", "--capture", "--last-failed", "--lf", "--pdb", "--trace")
+
+
 def benchmarks() -> list[str]:
     """Names of the benchmarks."""
     return sorted(path.stem.removeprefix("bench_") for path in _BENCHMARKS.glob("bench_*.py"))
@@ -45,8 +49,16 @@ def run(*, fast: bool, arguments: list[str], reporter: Reporter) -> int:
     chosen = ["-m", "not engine and not browser"] if fast else []
     if not fast:
         _prepare(reporter)
-    command = [sys.executable, "-m", "pytest", *chosen, *arguments]
+    command = [sys.executable, "-m", "pytest", *chosen, *processes(arguments), *arguments]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+def processes(arguments: list[str]) -> list[str]:
+    """Options of pytest: two processes for all tests, one where arguments choose some."""
+    for argument in arguments:
+        if not argument.startswith("-") or argument.startswith(_CLOSER):
+            return []  # a path, or an option's value
+    return ["-n", "2"]
 
 
 def _prepare(reporter: Reporter) -> None:

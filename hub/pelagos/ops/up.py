@@ -21,7 +21,7 @@ from pelagos.backends.process import environment_of
 from pelagos.deployment import ROOT, Deployment, Facts, State
 from pelagos.errors import EngineError, NetworkError, NotRunningError, PelagosError, StateError
 from pelagos.images import ImageGraph, load_graph
-from pelagos.ops import build, engine, packages, supervise
+from pelagos.ops import build, engine, environments, packages, supervise
 from pelagos.ops.down import clear_leftovers, running
 from pelagos.ops.ports import check_port, free_port
 from pelagos.ops.report import Reporter
@@ -229,7 +229,7 @@ def _prepare_processes(
     for image in settings.images:
         name = image if isinstance(image, str) else image.name
         if name in graph and graph[name].requirements:
-            build.build_environment(graph[name], reporter)
+            environments.build_environment(graph[name], reporter)
             offered.append(name)
         else:
             reporter.notice(f"The image {name!r} needs a container engine and is not offered.")

@@ -178,8 +178,8 @@ def _of_links(facts: OrderFacts) -> list[str]:
         "This folder is in the dataspace, where files that nobody changes go after some days.",
         "",
         f"To fetch it all again:  {_again(facts)}",
-        "To keep the files: copy the folder to the workspace, following the links, such as",
-        f"  cp -rL ~/dataspace/me/orders/{facts.number} ~/workspace/",
+        "To keep the files: copy this folder to the workspace, following the links. In it, type",
+        '  cp -rL "$PWD" ~/workspace/',
         "or order with the target `workspace`.",
     ]
 

@@ -8,10 +8,11 @@ from jupyter_server.auth.decorator import authorized
 from tornado.web import authenticated
 
 from jupyterlab_pelagos.base import PelagosHandler, Refused
-from jupyterlab_pelagos.models import Asked, Problem, WantedOrder
+from jupyterlab_pelagos.models import Asked, Order, Problem, WantedOrder
 from jupyterlab_pelagos.ordering import Ordering
 from jupyterlab_pelagos.orders import Desk
 from jupyterlab_pelagos.shared import Shared
+from jupyterlab_pelagos.watching import Watcher
 
 
 class EstimateHandler(PelagosHandler):
@@ -32,14 +33,14 @@ class OrdersHandler(PelagosHandler):
     @authorized
     async def get(self) -> None:
         """All orders, the newest first."""
-        await self.answer(lambda: self.shared.one(Desk).all())
+        await self.answer(_all, self.shared)
 
     @authenticated
     @authorized
     async def post(self) -> None:
         """Order what is in the basket."""
         wanted = self.body(WantedOrder)
-        await self.answer(lambda: self.shared.one(Ordering).order(wanted), status=201)
+        await self.answer(_place, self.shared, wanted, status=201)
 
 
 class OrderHandler(PelagosHandler):
@@ -98,11 +99,29 @@ class RetryHandler(PelagosHandler):
     @authorized
     async def post(self, order: str) -> None:
         """Fetch again what is missing."""
-        await self.answer(lambda: self.shared.one(Desk).retry(order))
+        await self.answer(_retry, self.shared, order)
+
+
+def _all(shared: Shared) -> list[Order]:
+    shared.one(Watcher).wake()
+    return shared.one(Desk).all()
+
+
+def _place(shared: Shared, wanted: WantedOrder) -> Order:
+    made = shared.one(Ordering).order(wanted)
+    shared.one(Watcher).wake()
+    return made
+
+
+def _retry(shared: Shared, order: str) -> Order:
+    found = shared.one(Desk).retry(order)
+    shared.one(Watcher).wake()
+    return found
 
 
 def routes(shared: Shared) -> list[tuple[str, Any, dict[str, Any]]]:
     """Pattern below the base URL, handler, arguments."""
+    shared.one(Watcher).begin()
     one = r"/pelagos/orders/([^/]+)"
     found = [
         (r"/pelagos/estimate", EstimateHandler),

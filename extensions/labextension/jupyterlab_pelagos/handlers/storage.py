@@ -13,6 +13,7 @@ from jupyterlab_pelagos.models import Storage, WantedPath, WantedPin
 from jupyterlab_pelagos.server_status import ServerWatch
 from jupyterlab_pelagos.shared import Shared
 from jupyterlab_pelagos.storage_status import StorageDesk
+from jupyterlab_pelagos.watching import Watcher
 
 
 class StorageHandler(PelagosHandler):
@@ -22,7 +23,7 @@ class StorageHandler(PelagosHandler):
     @authorized
     async def get(self) -> None:
         """Storage and server at a glance."""
-        await self.answer(lambda: self.shared.one(StorageDesk).status())
+        await self.answer(_status, self.shared)
 
 
 class RetryStorageHandler(PelagosHandler):
@@ -61,6 +62,11 @@ class PinsHandler(PelagosHandler):
         """Let it expire."""
         wanted = self.body(WantedPath)
         await self.answer(lambda: self.shared.one(StorageDesk).unpin(wanted))
+
+
+def _status(shared: Shared) -> Storage:
+    shared.one(Watcher).watch_memory()
+    return shared.one(StorageDesk).status()
 
 
 def _keep(shared: Shared, wanted: WantedPath) -> Storage:

@@ -1,6 +1,6 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
-import { useMemo } from 'react';
+import { useMemo, useState } from 'react';
 
 import { Button, Problem, Progress as Bar } from '../common';
 import { number } from '../common/format';
@@ -15,11 +15,13 @@ interface IProps {
   pelagos: IPelagos;
   model: GranulesModel;
   adding: AddModel;
+  /** No room for what is needed less often. */
+  isNarrow: boolean;
 }
 
 /** How many match, and what is done with those selected or with all. */
-export function Actions({ pelagos, model, adding }: IProps): JSX.Element {
-  const { trans, commands } = pelagos;
+export function Actions({ pelagos, model, adding, isNarrow }: IProps): JSX.Element {
+  const { trans } = pelagos;
   const state = useModel(model);
   const { phase } = useModel(adding);
   const chosen = useMemo(
@@ -29,6 +31,7 @@ export function Actions({ pelagos, model, adding }: IProps): JSX.Element {
   );
   const count = chosen.length;
   const busy = phase !== 'idle';
+  const [more, setMore] = useState(false);
   return (
     <div className="jp-Pelagos-actions">
       <Count model={model} trans={trans} />
@@ -53,27 +56,50 @@ export function Actions({ pelagos, model, adding }: IProps): JSX.Element {
         >
           {trans.__('Add all that match')}
         </Button>
-        <Button disabled={!state.rows.length} onClick={() => model.selectAll()}>
-          {trans.__('Select all shown')}
-        </Button>
-        <Button disabled={!count} onClick={() => model.selectNone()}>
-          {trans.__('Clear selection')}
-        </Button>
-        {commands.hasCommand(CommandIDs.queryAsCode) && (
-          <Button
-            onClick={() =>
-              void commands.execute(CommandIDs.queryAsCode, {
-                criteria: model.criteria.state,
-                collections: model.collections
-              } as unknown as ReadonlyPartialJSONObject)
-            }
-          >
-            {trans.__('Open query as code')}
+        {isNarrow && (
+          <Button aria-expanded={more} onClick={() => setMore(!more)}>
+            {trans.__('More')}
+            <span aria-hidden="true">{more ? ' ▴' : ' ▾'}</span>
           </Button>
         )}
+        {(more || !isNarrow) && <Further pelagos={pelagos} model={model} count={count} />}
       </div>
       <Progress adding={adding} basket={pelagos.basket} trans={trans} />
     </div>
+  );
+}
+
+interface IFurtherProps {
+  pelagos: IPelagos;
+  model: GranulesModel;
+  /** How many are selected. */
+  count: number;
+}
+
+function Further({ pelagos, model, count }: IFurtherProps): JSX.Element {
+  const { trans, commands } = pelagos;
+  const { rows } = useModel(model);
+  return (
+    <>
+      <Button disabled={!rows.length} onClick={() => model.selectAll()}>
+        {trans.__('Select all shown')}
+      </Button>
+      <Button disabled={!count} onClick={() => model.selectNone()}>
+        {trans.__('Clear selection')}
+      </Button>
+      {commands.hasCommand(CommandIDs.queryAsCode) && (
+        <Button
+          onClick={() =>
+            void commands.execute(CommandIDs.queryAsCode, {
+              criteria: model.criteria.state,
+              collections: model.collections
+            } as unknown as ReadonlyPartialJSONObject)
+          }
+        >
+          {trans.__('Open query as code')}
+        </Button>
+      )}
+    </>
   );
 }
 

@@ -32,6 +32,13 @@ export class AddModel extends Model<IAddState> {
     private readonly basket: BasketModel
   ) {
     super({ phase: 'idle', done: 0, of: null, outcome: null });
+    granules.criteria.changed.connect(this.forget, this);
+  }
+
+  override dispose(): void {
+    this.cancel();
+    this.granules.criteria.changed.disconnect(this.forget, this);
+    super.dispose();
   }
 
   get isBusy(): boolean {
@@ -75,7 +82,9 @@ export class AddModel extends Model<IAddState> {
 
   /** Nothing more is to be told of the last one. */
   forget(): void {
-    this.set({ outcome: null });
+    if (this.state.outcome) {
+      this.set({ outcome: null });
+    }
   }
 
   private async put(granules: readonly IGranule[], beyond: boolean): Promise<void> {

@@ -47,7 +47,7 @@ export function Header({
           <div
             key={column}
             role="columnheader"
-            className="jp-Pelagos-cell"
+            className={`jp-Pelagos-cell jp-mod-${column}`}
             aria-sort={
               isSorted ? (sort.descending ? 'descending' : 'ascending') : undefined
             }

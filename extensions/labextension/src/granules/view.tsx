@@ -72,7 +72,12 @@ export function GranulesView(props: IViewProps): JSX.Element {
       <Follow model={model} details={details} />
       <div className="jp-Pelagos-granulesHead">
         <Refine criteria={model.criteria} trans={trans} />
-        <Actions pelagos={pelagos} model={model} adding={props.adding} />
+        <Actions
+          pelagos={pelagos}
+          model={model}
+          adding={props.adding}
+          isNarrow={isNarrow}
+        />
       </div>
       {isNarrow ? (
         <Tabs

@@ -9,15 +9,21 @@ const CITATION_WAIT = 6000;
 /** Paths that stand in a cell. */
 const FILES = 50;
 
-/** What a cell is for: the same thing has the same key, whatever is known of it. */
+/**
+ * What a cell is for: the same thing has the same key, whatever is known of it.
+ *
+ * So a granule has one cell, whether it is opened from the catalogue or from a file of it that is here.
+ */
 export function keyOf(what: IUsable): string {
   switch (what.kind) {
     case 'order':
       return `order:${what.order.id}`;
     case 'file':
-      return `file:${what.path}`;
+      return what.order || !what.collection || !what.item
+        ? `file:${what.path}`
+        : `granule:${JSON.stringify([what.collection, what.item])}`;
     case 'granule':
-      return `granule:${JSON.stringify([what.catalogue, what.collection, what.item])}`;
+      return `granule:${JSON.stringify([what.collection, what.item])}`;
   }
 }
 

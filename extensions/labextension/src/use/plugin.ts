@@ -75,7 +75,7 @@ function addCode(app: JupyterFrontEnd, shared: IPelagos, adder: Adder): void {
     })
   });
   app.commands.addCommand(CommandIDs.queryAsCode, {
-    label: trans.__('Open the search as code'),
+    label: trans.__('Open query as code'),
     caption: trans.__('Insert a cell that searches the same in Python'),
     describedBy: { args: described({ criteria: 'object', collections: 'array' }) },
     execute: args =>

@@ -29,7 +29,10 @@ _BBOX = (
 _DATETIME = (
     "A moment (RFC 3339) or two with `/` between; `..` or nothing is an open end, but not both."
 )
-_Q = 'Free text. Words side by side must all be there; `,` is or; `"…"` is a phrase.'
+_Q = (
+    'Free text. Words side by side must all be there; `,` is or; `"…"` is a phrase; a word that '
+    "ends in `*` may go on."
+)
 _SORT = "Fields with `,` between; `-` before one turns its order round."
 _FIELDS = "Members of the answer with `,` between; `-` before one leaves it out."
 _TOKEN = "Where to go on; links `next` and `prev` carry it."  # noqa: S105 - of a page

@@ -18,7 +18,9 @@ from pelagos.errors import AwayError, PelagosError, RefusedError, StorageError
 from pelagos.layout import Area, AreaKind
 from pelagos.node.areas import Owner, Place
 from pelagos.node.areas.directory import DirectoryBackend
-from pelagos.node.order_folder import Content, OrderFolder, check
+from pelagos.node.order_content import Content, check
+from pelagos.node.order_folder import OrderFolder
+from pelagos.node.order_names import HEAD, ORDERS, QUERY, chosen, whose
 from pelagos.settings import BackendKind, WorkspaceKind
 from pelagos.sockets import segment, unix_client
 
@@ -41,9 +43,9 @@ class Deliveries:
         """See `Deliver`."""
         return self._ways.deliver(parcel)
 
-    def there(self, owner: str, number: int, target: Target) -> bool:
+    def there(self, owner: str, number: int, target: Target, folder: str = "") -> bool:
         """See `Deliver`."""
-        return self._ways.there(owner, number, target)
+        return self._ways.there(owner, number, target, folder)
 
 
 class _Agent:
@@ -72,8 +74,8 @@ class _Agent:
         except (KeyError, ValueError, TypeError) as error:
             raise _away() from error
 
-    def there(self, owner: str, number: int, target: Target) -> bool:
-        query = {"target": target.value}
+    def there(self, owner: str, number: int, target: Target, folder: str = "") -> bool:
+        query = {"target": target.value, "folder": folder}
         _, answer = self._ask("GET", _path(owner, number), params=query)
         if not isinstance(answer.get("there"), bool):
             raise _away()
@@ -121,13 +123,14 @@ class _Folders:
         self._pool = deployment.layout.area(Area(AreaKind.POOL))
         self._owner = Owner(*accounts.ids())
         self._lock = threading.Lock()
-        self._jobs: dict[tuple[str, int], _Job] = {}
+        self._jobs: dict[tuple[str, int, str], _Job] = {}
 
     def deliver(self, parcel: Parcel) -> Outcome:
         if parcel.target is not Target.WORKSPACE:
             with self._lock:
                 return self._brought(parcel)
-        key = parcel.owner, parcel.number
+        # with which order it is: a database may have been lost meanwhile
+        key = parcel.owner, parcel.number, whose(parcel.documents.get(QUERY, ""))
         with self._lock:
             job = self._jobs.get(key)
             if job is None:
@@ -156,10 +159,10 @@ class _Folders:
             return Outcome(DeliveryState.FAILED, reason=reason)
         return Outcome(DeliveryState.DONE, parcel.size, folder=folder)
 
-    def there(self, owner: str, number: int, target: Target) -> bool:
+    def there(self, owner: str, number: int, target: Target, folder: str = "") -> bool:
         if target is Target.WORKSPACE:
-            return (self._workspace(owner) / "orders" / str(number)).is_dir()
-        return self._folder(owner, number).there()
+            return (self._workspace(owner) / (folder or f"{ORDERS}/{number}")).is_dir()
+        return self._folder(owner, number).there(folder)
 
     def _place(self, owner: str) -> Place:
         return Place(self._deployment.layout.area(Area(AreaKind.USERS, owner)))
@@ -179,10 +182,9 @@ class _Folders:
                 raise StorageError(
                     "Your dataspace is not made yet.", "Start a server, then try the order again."
                 ) from error
-        folder = self._folder(parcel.owner, parcel.number)
         links = {path: f"{self._pool}/{to}" for path, to in parcel.links.items()}
-        folder.write(Content(parcel.documents, links))
-        return folder.path
+        folder = self._folder(parcel.owner, parcel.number)
+        return folder.write(Content(parcel.documents, links))
 
     def _workspace(self, owner: str) -> Path:
         """Raises RefusedError if it is elsewhere."""
@@ -195,9 +197,12 @@ class _Folders:
 
     def _copy(self, parcel: Parcel, job: _Job) -> str:
         """Copy, read back and compare; each file appears whole."""
-        workspace, path = self._workspace(parcel.owner), f"orders/{parcel.number}"
+        workspace, mine = self._workspace(parcel.owner), whose(parcel.documents.get(QUERY, ""))
+        name = chosen(parcel.number, mine, lambda one: _whose(workspace / ORDERS / one / QUERY))
+        path = f"{ORDERS}/{name}"
         folder = workspace / path
-        for name, text in parcel.documents.items():
+        # first what says whose it is
+        for name, text in sorted(parcel.documents.items(), key=lambda one: one[0] != QUERY):
             target = _room(folder, name)
             part = target.with_name(f".{target.name[:50]}.part")
             part.write_text(text, encoding="utf-8", newline="")
@@ -213,6 +218,14 @@ class _Folders:
                 part.replace(target)
             job.copied += target.stat().st_size
         return path
+
+
+def _whose(query: Path) -> str:
+    try:
+        with query.open("rb") as file:
+            return whose(file.read(HEAD).decode(errors="replace"))
+    except OSError:
+        return ""
 
 
 def _room(folder: Path, name: str) -> Path:

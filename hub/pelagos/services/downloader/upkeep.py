@@ -89,7 +89,13 @@ class Upkeep:
         """Some ready orders, in turn: is the folder there, and are the files used?"""
         with reading(self._database) as connection:
             found = connection.execute(
-                select(orders.c.number, orders.c.owner, orders.c.target, orders.c.expires)
+                select(
+                    orders.c.number,
+                    orders.c.owner,
+                    orders.c.target,
+                    orders.c.folder,
+                    orders.c.expires,
+                )
                 .where(orders.c.state == OrderState.READY.value, orders.c.number > self._last)
                 .order_by(orders.c.number)
                 .limit(_ORDERS)
@@ -99,7 +105,7 @@ class Upkeep:
             if self._stop.is_set():
                 return
             try:
-                there = self._deliver.there(row.owner, row.number, Target(row.target))
+                there = self._deliver.there(row.owner, row.number, Target(row.target), row.folder)
             except PelagosError:
                 there = True  # nobody knows now
             if not there:

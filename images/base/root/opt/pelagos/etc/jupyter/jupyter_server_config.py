@@ -14,6 +14,7 @@ c.ServerApp.jpserver_extensions = {
     "jupyter_server_terminals": True,
     "jupyter_resource_usage": True,
     "jupyterlab": True,
+    "jupyterlab_pelagos": True,
     "nbgitpuller": True,
 }
 c.LabApp.extension_manager = "readonly"
