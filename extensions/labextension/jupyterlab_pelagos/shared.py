@@ -74,8 +74,10 @@ class Shared:
             return None
         status = 400
         if isinstance(error, ServiceRefusedError):
-            # 401 and 403 would say that the browser's own sign-in has ended
-            status = 502 if error.status in (401, 403) else error.status
+            # 401 and 403 would say that the browser's own sign-in has ended; a redirect, which is
+            # not followed, would lead the browser away
+            fits = error.status >= 400 and error.status not in (401, 403)
+            status = error.status if fits else 502
         elif isinstance(error, ServiceAwayError):
             status = 503
         elif isinstance(error, NotConfiguredError):

@@ -7,9 +7,9 @@ out for its granules, so that a count beside a data set is what opening it shows
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -30,6 +30,7 @@ from jupyterlab_pelagos.together import together
 
 SECONDS = 30.0
 _BYTES = 64 * 2**20  # of a page of 1,000 granules with all their assets
+_WORDS = 2_000  # characters that the catalogue reads
 _COUNTED = 200  # data sets whose granules are counted one by one
 _SPLIT = 20  # data sets in one list that are looked at one by one for their words
 _COLLECTION_FIELDS = [
@@ -83,7 +84,6 @@ class _Place(msgspec.Struct):
     text: str = ""
 
 
-@cache
 def _service() -> Any:
     from pelagos_client.searching import API_VARIABLE
     from pelagos_client.web import Service
@@ -97,7 +97,7 @@ def begun(words: str) -> str:
 
     Not within a phrase, not of what must not be there, and not before its third letter.
     """
-    if words.count('"') % 2 or not (found := _LAST_WORD.search(words)):
+    if len(words) >= _WORDS or words.count('"') % 2 or not (found := _LAST_WORD.search(words)):
         return words
     last = found[1]
     letters = re.search(r"\w+$", last)
@@ -142,12 +142,8 @@ def facets(request: Search) -> Facets:
 
 def granules(request: Search) -> GranulesPage:
     """Step 2: a page of granules. Raises ServiceError, QuestionError."""
-    if request.next:
-        place = _place(request.next)
-    else:
-        place = _first(request)
-        if not place.phases:
-            place.phases = [_Phase(request.collections, True)]
+    place = _place(request.next) if request.next else _first(request)
+    place.phases = place.phases or [_Phase(request.collections, True)]
     phase, *rest = place.phases
     answer = _items(request, phase, place.token, request.limit)
     if not (request.next or _members(answer, "features") or rest) and request.criteria.q.strip():
@@ -183,6 +179,21 @@ def granule(collection: str, item: str) -> tuple[dict[str, Any], dict[str, Any] 
     if "item" not in found:
         raise error or nonsense()
     return found["item"], found.get("collection")
+
+
+def public(url: str) -> str:
+    """An address of the catalogue as a browser reaches it: a path of the hub's own address.
+
+    The catalogue names files as it was asked, which is on the network of the servers. Other
+    addresses stay as they are.
+    """
+    from pelagos_client.searching import API_VARIABLE
+
+    base = os.environ.get(API_VARIABLE, "").rstrip("/")
+    if not base or not url.startswith(f"{base}/"):
+        return url
+    hub = os.environ.get("JUPYTERHUB_BASE_URL", "/").rstrip("/")
+    return f"{hub}/services/catalogue{url.removeprefix(base)}"
 
 
 def _match(phase: _Phase | None) -> Match:
