@@ -106,7 +106,7 @@ export class MapEngine {
     if (layer) {
       this.map.getLayers().insertAt(0, layer);
     }
-    this.land.setVisible(!layer);
+    this.paint();
   }
 
   /** Show a box with some room around it. */
@@ -301,7 +301,9 @@ export class MapEngine {
     const colours = readColours(this.target);
     const area = new Style({ fill: new Fill({ color: colours.land }) });
     const coast = new Style({ stroke: new Stroke({ color: colours.coast, width: 1 }) });
-    this.land.setStyle(feature => (feature.get('fill') ? area : coast));
+    // tiles show the land themselves; the coast stays
+    const land = this.tiles ? undefined : area;
+    this.land.setStyle(feature => (feature.get('fill') ? land : coast));
     this.grid.take(colours.grid, colours.text, colours.halo);
     this.footprints.paint(colours);
     const boxFill = new Style({ fill: new Fill({ color: colours.boxFill }) });

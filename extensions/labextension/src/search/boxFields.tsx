@@ -88,13 +88,13 @@ export function BoxFields({ box, onBox, trans }: IProps): JSX.Element {
         ))}
       </div>
       {faults.length > 0 && (
-        <ul className="jp-Pelagos-faults" role="alert">
+        <div className="jp-Pelagos-faults" role="alert">
           {faults.map(side => (
-            <li key={side} id={`${id}-${side}`}>
+            <p key={side} id={`${id}-${side}`}>
               {names[side]}: {errors[side]}
-            </li>
+            </p>
           ))}
-        </ul>
+        </div>
       )}
       {box && box[0] > box[2] && (
         <p className="jp-Pelagos-hint">

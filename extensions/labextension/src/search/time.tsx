@@ -61,28 +61,26 @@ export function Time({ criteria, trans }: IProps): JSX.Element {
           {fault}
         </p>
       )}
-      <label>
-        <span className="jp-Pelagos-unseen">{trans.__('Often wanted ranges')}</span>
-        <select
-          className="jp-Pelagos-input"
-          value={chosen?.id ?? ''}
-          onChange={event => {
-            const one = all.find(({ id }) => id === event.target.value);
-            if (one) {
-              criteria.change({ start: one.start, end: one.end });
-            }
-          }}
-        >
-          {!chosen && <option value="">{trans.__('Often wanted ranges …')}</option>}
-          {all.map(one => (
-            <option key={one.id} value={one.id}>
-              {one.start
-                ? `${one.title} (${periodOf(one.start, one.end, trans)})`
-                : one.title}
-            </option>
-          ))}
-        </select>
-      </label>
+      <select
+        className="jp-Pelagos-input"
+        aria-label={trans.__('Often wanted ranges')}
+        value={chosen?.id ?? ''}
+        onChange={event => {
+          const one = all.find(({ id }) => id === event.target.value);
+          if (one) {
+            criteria.change({ start: one.start, end: one.end });
+          }
+        }}
+      >
+        {!chosen && <option value="">{trans.__('Often wanted ranges …')}</option>}
+        {all.map(one => (
+          <option key={one.id} value={one.id}>
+            {one.start
+              ? `${one.title} (${periodOf(one.start, one.end, trans)})`
+              : one.title}
+          </option>
+        ))}
+      </select>
     </>
   );
 }
