@@ -12,7 +12,7 @@ module.exports = {
   moduleFileExtensions: ['ts', 'tsx', 'js', 'mjs', 'json', 'node'],
   moduleNameMapper: {
     '\\.(css|less)$': '<rootDir>/jest.empty.js',
-    '\\.svg(\\?raw)?$': '<rootDir>/jest.empty.js'
+    '\\.svg(\\?raw)?$': '<rootDir>/jest.svg.js'
   },
   setupFiles: ['<rootDir>/jest.setup.js'],
   transform: {

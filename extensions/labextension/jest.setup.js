@@ -11,3 +11,8 @@ globalThis.Request ??= class {};
 globalThis.Response ??= class {};
 globalThis.Headers ??= class {};
 globalThis.DragEvent ??= class extends Event {};
+globalThis.matchMedia ??= () => ({
+  matches: false,
+  addEventListener() {},
+  removeEventListener() {}
+});

@@ -9,6 +9,7 @@ from typing import Any
 from jupyterlab_pelagos import shaping
 from jupyterlab_pelagos.base import Refused
 from jupyterlab_pelagos.models import Asset, Citation, Details, Problem, Property
+from jupyterlab_pelagos.vre_catalogue import public
 
 _ASSETS, _PROPERTIES = 500, 200
 _VALUE = 1_000  # characters
@@ -88,7 +89,7 @@ def _assets(document: Mapping[str, Any]) -> Iterator[Asset]:
             format=shaping.format_of(asset),
             size=shaping.size_of(asset),
             roles=[one for one in shaping.listed(asset.get("roles")) if isinstance(one, str)],
-            url=shaping.address(asset.get("href")),
+            url=public(shaping.address(asset.get("href"))),
             data=key in data,
         )
 
@@ -106,7 +107,7 @@ def _properties(properties: Mapping[str, Any]) -> Iterator[Property]:
 
 
 def _label(name: str) -> str:
-    words = shaping.text_of(name, 100).replace("_", " ")
+    words = shaping.text_of(name, 100).removeprefix("pelagos:").replace("_", " ")
     return words[:1].upper() + words[1:]
 
 

@@ -7,6 +7,7 @@ out for its granules, so that a count beside a data set is what opening it shows
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -29,6 +30,7 @@ from jupyterlab_pelagos.together import together
 
 SECONDS = 30.0
 _BYTES = 64 * 2**20  # of a page of 1,000 granules with all their assets
+_WORDS = 2_000  # characters that the catalogue reads
 _COUNTED = 200  # data sets whose granules are counted one by one
 _SPLIT = 20  # data sets in one list that are looked at one by one for their words
 _COLLECTION_FIELDS = [
@@ -95,7 +97,7 @@ def begun(words: str) -> str:
 
     Not within a phrase, not of what must not be there, and not before its third letter.
     """
-    if words.count('"') % 2 or not (found := _LAST_WORD.search(words)):
+    if len(words) >= _WORDS or words.count('"') % 2 or not (found := _LAST_WORD.search(words)):
         return words
     last = found[1]
     letters = re.search(r"\w+$", last)
@@ -181,6 +183,21 @@ def granule(collection: str, item: str) -> tuple[dict[str, Any], dict[str, Any] 
     if "item" not in found:
         raise error or nonsense()
     return found["item"], found.get("collection")
+
+
+def public(url: str) -> str:
+    """An address of the catalogue as a browser reaches it: a path of the hub's own address.
+
+    The catalogue names files as it was asked, which is on the network of the servers. Other
+    addresses stay as they are.
+    """
+    from pelagos_client.searching import API_VARIABLE
+
+    base = os.environ.get(API_VARIABLE, "").rstrip("/")
+    if not base or not url.startswith(f"{base}/"):
+        return url
+    hub = os.environ.get("JUPYTERHUB_BASE_URL", "/").rstrip("/")
+    return f"{hub}/services/catalogue{url.removeprefix(base)}"
 
 
 def _match(phase: _Phase | None) -> Match:

@@ -1,5 +1,6 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
+import { TranslationBundle, nullTranslator } from '@jupyterlab/translation';
 
 import * as T from './types';
 
@@ -75,7 +76,8 @@ type Query = Record<string, string | number | undefined>;
 /** The one place that talks to the server. */
 export class Api implements IApi {
   constructor(
-    private readonly settings: ServerConnection.ISettings = ServerConnection.makeSettings()
+    private readonly settings: ServerConnection.ISettings = ServerConnection.makeSettings(),
+    private readonly trans: TranslationBundle = nullTranslator.load('jupyterlab_pelagos')
   ) {}
 
   about = () => this.ask<T.IAbout>('GET', 'about');
@@ -160,9 +162,9 @@ export class Api implements IApi {
       throw new ApiError(
         0,
         timer.signal.aborted
-          ? `Your server did not answer within ${SECONDS} seconds.`
-          : 'Your server does not answer.',
-        'Look whether it still runs, then try again.'
+          ? this.trans.__('Your server did not answer within %1 seconds.', SECONDS)
+          : this.trans.__('Your server does not answer.'),
+        this.trans.__('Look whether it still runs, then try again.')
       );
     } finally {
       window.clearTimeout(clock);
@@ -171,11 +173,11 @@ export class Api implements IApi {
     if (response.ok) {
       return (text ? JSON.parse(text) : undefined) as R;
     }
-    throw refusal(response.status, text);
+    throw refusal(response.status, text, this.trans);
   }
 }
 
-function refusal(status: number, text: string): ApiError {
+function refusal(status: number, text: string, trans: TranslationBundle): ApiError {
   let problem: Partial<T.IProblem> = {};
   try {
     problem = JSON.parse(text) ?? {};
@@ -185,13 +187,13 @@ function refusal(status: number, text: string): ApiError {
   if (status === 401 || (status === 403 && !problem.reason)) {
     return new ApiError(
       status,
-      'Your sign-in has ended.',
-      'Reload the page to sign in again.'
+      trans.__('Your sign-in has ended.'),
+      trans.__('Reload the page to sign in again.')
     );
   }
   return new ApiError(
     status,
-    problem.reason || `Your server answered ${status}.`,
+    problem.reason || trans.__('Your server answered %1.', status),
     problem.mend ?? '',
     problem
   );

@@ -44,14 +44,15 @@ export const session: JupyterFrontEndPlugin<IPelagos> = {
     state: IStateDB | null,
     translator: ITranslator | null
   ): IPelagos => {
-    const api = new Api(app.serviceManager.serverSettings);
+    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    const api = new Api(app.serviceManager.serverSettings, trans);
     const changes = new Changes(app.serviceManager.events);
     const shared = new Session(
       api,
       changes,
       new BasketModel(api, changes),
       new CriteriaModel(NO_CRITERIA, state),
-      (translator ?? nullTranslator).load(DOMAIN),
+      trans,
       state,
       app.commands
     );
@@ -60,7 +61,7 @@ export const session: JupyterFrontEndPlugin<IPelagos> = {
       await shared.basket.load();
     });
     if (registry) {
-      translateSettings(registry, ID, shared.trans);
+      translateSettings(registry, ID, trans);
     }
     void registry
       ?.load(ID)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from catalogue_service import FLOATS, STATIONS, TITLE, HubStandIn, Service, build, settings
+from jupyterlab_pelagos.vre_catalogue import begun
 from lab_server import Ask
 
 
@@ -133,12 +134,15 @@ def test_facets(ask: Ask) -> None:
     assert ask("POST", "collections", narrowed).json["matched"] == 1
 
 
-def test_a_granule_in_full(ask: Ask) -> None:
+def test_a_granule_in_full(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTERHUB_BASE_URL", "/vre/")
     told = ask("GET", "granule", catalogue="", collection=FLOATS, item="profile-007").json
     assert told["title"] == "Profile 7"
     assert told["assets"][0]["key"] == "data"
     assert told["assets"][0]["data"] is True
     assert told["assets"][0]["size"] == 107
+    # as the browser reaches it, which is not on the network of the servers
+    assert told["assets"][0]["url"] == "/vre/services/catalogue/files/argo/007.nc"
     assert told["licence"]["id"] == "CC-BY-4.0"
     assert "Argo (2020)" in told["citation"][0]["text"]
     assert told["citation"][0]["doi"] == "10.17882/42182"
@@ -161,3 +165,32 @@ def test_a_token_that_the_hub_does_not_know(ask: Ask, monkeypatch: pytest.Monkey
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "nobody")
     answer = ask("POST", "collections", {})
     assert answer.status == 502  # not 401: the browser's own sign-in is fine
+
+
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        ("", ""),
+        ("te", "te"),
+        ("tem", "tem*"),
+        ("sea tem", "sea tem*"),
+        ("sea ", "sea "),
+        ("sea-tem", "sea-tem*"),
+        ("sea-te", "sea-te"),
+        ("argo,sal", "argo,sal*"),
+        ("argo, sal", "argo, sal*"),
+        ("(sea OR lak", "(sea OR lak*"),
+        ('"sea tem', '"sea tem'),
+        ('"sea" tem', '"sea" tem*'),
+        ('"sea tem"', '"sea tem"'),
+        ("sea -lak", "sea -lak"),
+        ("sea +lak", "sea +lak*"),
+        ("this AND", "this AND"),
+        ("tem*", "tem*"),
+        ("tem.", "tem."),
+        ("Ångs", "Ångs*"),
+        ("x" * 2000, "x" * 2000),
+    ],
+)
+def test_the_last_word_may_go_on(typed: str, asked: str) -> None:
+    assert begun(typed) == asked

@@ -133,6 +133,7 @@ def _is_data(name: str, variable: Any) -> bool:
         and not str(attrs.get("long_name", "")).lower().startswith(("flag", "quality"))
         and not {"flag_values", "flag_masks", "sample_dimension", "cf_role"} & set(attrs)
         and "grid_mapping_name" not in attrs
+        and " since " not in str(attrs.get("units", ""))
     )
 
 

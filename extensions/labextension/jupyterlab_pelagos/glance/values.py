@@ -102,10 +102,12 @@ def _epoch(date: Any) -> float:
 
 
 def written(moment: float) -> str:
-    """A time for people."""
+    """A time for people; "" for one that stands for none, as the year 1 of a climatology."""
     if not np.isfinite(moment):
         return ""
-    found = dt.datetime.fromtimestamp(moment / 1000.0, dt.UTC)
+    found = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=moment)
+    if found.year < 1000:
+        return ""
     return found.strftime("%Y-%m-%d" if found.time() == dt.time() else "%Y-%m-%d %H:%M")
 
 

@@ -40,8 +40,8 @@ export interface IMapCalls {
 /** What is seen first: no more of the poles than needed. */
 const WORLD: Box = [-180, -72, 180, 84];
 const SLOW = 200;
-/** More than so many below the pointer are not told apart. */
-const PILE = 100;
+/** Pixels from a footprint that are still on it. */
+const TOUCH = 5;
 
 /** The map without React: OpenLayers, which `SeaMap` loads when it is first shown. */
 export class MapEngine {
@@ -262,26 +262,9 @@ export class MapEngine {
     event.stopPropagation();
   };
 
-  /** Of several, the smallest: it could not be reached otherwise. */
   private keyAt(event: MapBrowserEvent): string | null {
-    if (this.footprints.isEmpty) {
-      return null;
-    }
-    let best: { key: string; area: number } | null = null;
-    let seen = 0;
-    this.map.forEachFeatureAtPixel(
-      event.pixel,
-      feature => {
-        const [west, south, east, north] = feature.getGeometry()!.getExtent();
-        const area = (east - west) * (north - south);
-        if (!best || area < best.area) {
-          best = { key: String(feature.getId()), area };
-        }
-        return ++seen >= PILE;
-      },
-      { hitTolerance: 4, layerFilter: layer => layer === this.footprints.all }
-    );
-    return (best as { key: string } | null)?.key ?? null;
+    const resolution = this.map.getView().getResolution() ?? 1;
+    return this.footprints.keyAt(event.coordinate, TOUCH * resolution);
   }
 
   private drawBox(box: Box | null): void {

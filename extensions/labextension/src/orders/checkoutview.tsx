@@ -1,7 +1,7 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import { useId } from 'react';
 
-import { Button, Live, Meter, Problem, format } from '../common';
+import { Button, Meter, Problem, format } from '../common';
 import { useModel } from '../model/base';
 import { IPelagos } from '../tokens';
 import { IBasket, IEstimate } from '../types';
@@ -112,7 +112,6 @@ function Space({
       aria-labelledby={id}
       aria-busy={estimating}
     >
-      <Live text={estimating ? '' : `${verdict} ${fits ? '' : reason}`} />
       <h3 id={id}>{trans.__('Space')}</h3>
       <dl className="jp-Pelagos-facts">
         <dt>{trans.__('Files')}</dt>
@@ -137,7 +136,7 @@ function Space({
         level={fits ? undefined : 'full'}
         text={trans.__('%1 needed, %2 free', format.bytes(needed), format.bytes(free))}
       />
-      <p className={fits ? 'jp-Pelagos-good' : 'jp-Pelagos-bad'}>
+      <p role="status" className={fits ? 'jp-Pelagos-good' : 'jp-Pelagos-bad'}>
         <strong>{verdict}</strong> {!fits && reason}
       </p>
       {fits && reason && <p className="jp-Pelagos-dim">{reason}</p>}

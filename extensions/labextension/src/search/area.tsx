@@ -69,11 +69,11 @@ function Named({ box, onBox, trans }: INamedProps): JSX.Element {
   };
   return (
     <>
-      <div className="jp-Pelagos-row">
+      <div className="jp-Pelagos-formRow">
         <label className="jp-Pelagos-grow">
           <span className="jp-Pelagos-unseen">{trans.__('Named sea')}</span>
           <select
-            className="jp-Pelagos-field"
+            className="jp-Pelagos-input"
             title={trans.__('Boxes around seas, from IHO S-23 (1953), in whole degrees')}
             value={seaOf(box, all)?.id ?? ''}
             onChange={event => {

@@ -72,7 +72,7 @@ export function BoxFields({ box, onBox, trans }: IProps): JSX.Element {
               type="text"
               inputMode="decimal"
               autoComplete="off"
-              className="jp-Pelagos-field"
+              className="jp-Pelagos-input"
               value={texts[side]}
               aria-invalid={errors[side] ? true : undefined}
               aria-describedby={errors[side] ? `${id}-${side}` : undefined}

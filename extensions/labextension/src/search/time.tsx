@@ -40,7 +40,7 @@ export function Time({ criteria, trans }: IProps): JSX.Element {
       <span>{label}</span>
       <input
         type="date"
-        className="jp-Pelagos-field"
+        className="jp-Pelagos-input"
         value={days[name]}
         max="9999-12-31"
         aria-invalid={fault ? true : undefined}
@@ -52,7 +52,7 @@ export function Time({ criteria, trans }: IProps): JSX.Element {
   );
   return (
     <>
-      <div className="jp-Pelagos-row">
+      <div className="jp-Pelagos-formRow">
         {field('start', trans.__('From'))}
         {field('end', trans.__('To'))}
       </div>
@@ -64,7 +64,7 @@ export function Time({ criteria, trans }: IProps): JSX.Element {
       <label>
         <span className="jp-Pelagos-unseen">{trans.__('Often wanted ranges')}</span>
         <select
-          className="jp-Pelagos-field"
+          className="jp-Pelagos-input"
           value={chosen?.id ?? ''}
           onChange={event => {
             const one = all.find(({ id }) => id === event.target.value);

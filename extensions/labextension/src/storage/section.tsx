@@ -8,7 +8,7 @@ import { IPelagos } from '../tokens';
 import { IAbout } from '../types';
 import { Areas } from './areas';
 import { glanceOf } from './glance';
-import { Server } from './server';
+import { Loss, Server } from './server';
 import { Workspace } from './workspace';
 
 /** Where the data are: workspace, dataspace, and what this server has. */
@@ -42,6 +42,9 @@ export function StorageSection({
           onRetry={() => void model.load()}
         />
       )}
+      {storage && (
+        <Loss trans={trans} model={model} storage={storage} links={links} now={now} />
+      )}
       {storage && about && !about.hub && (
         <p className="jp-Pelagos-note">
           {trans.__(
@@ -60,9 +63,7 @@ export function StorageSection({
       {storage?.dataspace && (
         <Areas trans={trans} model={model} storage={storage} about={about} now={now} />
       )}
-      {storage && (
-        <Server trans={trans} model={model} storage={storage} links={links} now={now} />
-      )}
+      {storage && <Server trans={trans} storage={storage} />}
       <div className="jp-Pelagos-buttons jp-Pelagos-foot">
         {links.storage && (
           <Link url={links.storage}>{trans.__('All about your storage')}</Link>

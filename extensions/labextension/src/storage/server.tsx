@@ -5,42 +5,18 @@ import { StorageModel } from '../model/storage';
 import { IAbout, IStorage } from '../types';
 import { lossText } from './glance';
 
-/** Cores, memory and home of this server, and what to do when memory was not enough. */
+/** Cores, memory and home of this server. */
 export function Server({
   trans,
-  model,
-  storage,
-  links,
-  now
+  storage
 }: {
   trans: TranslationBundle;
-  model: StorageModel;
   storage: IStorage;
-  links: IAbout['links'];
-  now: number;
 }): JSX.Element {
-  const { cores, memory_limit, memory_used, home_free, home_total, killed_at } =
-    storage.server;
+  const { cores, memory_limit, memory_used, home_free, home_total } = storage.server;
   return (
     <section aria-label={trans.__('This server')}>
       <h3>{trans.__('This server')}</h3>
-      {model.isLossUnread && (
-        <div role="alert" className="jp-Pelagos-problem">
-          <strong>{lossText(trans, storage)}</strong>{' '}
-          {killed_at && <Ago when={killed_at} now={now} />}{' '}
-          <p>
-            {trans.__(
-              'Work on smaller pieces of the data, close notebooks that you do not need, or start a server of a larger size.'
-            )}
-          </p>
-          <div className="jp-Pelagos-buttons">
-            {links.home && (
-              <Link url={links.home}>{trans.__('Choose a larger size')}</Link>
-            )}
-            <Button onClick={() => model.dismiss()}>{trans.__('Understood')}</Button>
-          </div>
-        </div>
-      )}
       <p>{trans._n('%1 core', '%1 cores', Math.round(cores * 10) / 10)}</p>
       {memory_used !== null && !!memory_limit && (
         <Meter
@@ -70,5 +46,40 @@ export function Server({
         />
       )}
     </section>
+  );
+}
+
+/** What to do when memory was not enough, until that was read. */
+export function Loss({
+  trans,
+  model,
+  storage,
+  links,
+  now
+}: {
+  trans: TranslationBundle;
+  model: StorageModel;
+  storage: IStorage;
+  links: IAbout['links'];
+  now: number;
+}): JSX.Element | null {
+  const { killed_at } = storage.server;
+  if (!model.isLossUnread) {
+    return null;
+  }
+  return (
+    <div role="alert" className="jp-Pelagos-problem">
+      <strong>{lossText(trans, storage)}</strong>{' '}
+      {killed_at && <Ago when={killed_at} now={now} />}{' '}
+      <p>
+        {trans.__(
+          'Work on smaller pieces of the data, close notebooks that you do not need, or start a server of a larger size.'
+        )}
+      </p>
+      <div className="jp-Pelagos-buttons">
+        {links.home && <Link url={links.home}>{trans.__('Choose a larger size')}</Link>}
+        <Button onClick={() => model.dismiss()}>{trans.__('Understood')}</Button>
+      </div>
+    </div>
   );
 }
