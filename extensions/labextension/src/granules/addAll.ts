@@ -112,6 +112,7 @@ export class AddModel extends Model<IAddState> {
 
   private itemOf(granule: IGranule): IBasketItem {
     const { collection, id, size, files } = granule;
+    const { bbox, start, end } = this.granules.criteria.state;
     return {
       catalogue: this.granules.catalogue,
       collection,
@@ -120,7 +121,7 @@ export class AddModel extends Model<IAddState> {
       size,
       files,
       assets: null,
-      cut: null
+      cut: bbox || start || end ? { bbox, start, end } : null
     };
   }
 
