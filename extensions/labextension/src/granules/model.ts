@@ -1,4 +1,5 @@
 import { ApiError, IApi, isAborted } from '../api';
+import type { IFootprint } from '../map/seaMap';
 import { Model } from '../model/base';
 import { CriteriaModel } from '../model/search';
 import { IGranule } from '../types';
@@ -14,6 +15,8 @@ export const MOST = 20000;
 export interface IGranulesState {
   /** As they are shown. */
   rows: readonly IGranule[];
+  /** Of the same granules for the map, which does not care for their order. */
+  footprints: readonly IFootprint[];
   /** `first`: nothing of this search is there yet; `more`: a further page is on its way. */
   loading: 'first' | 'more' | null;
   error: ApiError | null;
@@ -30,6 +33,7 @@ export interface IGranulesState {
 
 const NOTHING: IGranulesState = {
   rows: [],
+  footprints: [],
   loading: null,
   error: null,
   matched: null,
@@ -217,6 +221,7 @@ export class GranulesModel extends Model<IGranulesState> {
       this.asked = true;
       this.set({
         rows: this.ordered,
+        footprints: this.drawn,
         loading: null,
         // a page of nothing new would be asked for without end
         next: page.granules.length ? page.next : null,
@@ -241,7 +246,13 @@ export class GranulesModel extends Model<IGranulesState> {
         loading: null,
         error: isAborted(error) ? null : (error as ApiError),
         ...(first
-          ? { rows: [], matched: null, matchedText: '', selected: new Set() }
+          ? {
+              rows: [],
+              footprints: [],
+              matched: null,
+              matchedText: '',
+              selected: new Set()
+            }
           : {})
       });
     }
@@ -250,6 +261,7 @@ export class GranulesModel extends Model<IGranulesState> {
   private accept(granules: IGranule[], first: boolean): void {
     if (first) {
       this.arrange([]);
+      this.drawn = [];
     }
     const fresh = granules.filter(granule => {
       const key = keyOf(granule);
@@ -260,6 +272,10 @@ export class GranulesModel extends Model<IGranulesState> {
       return !known;
     });
     this.ordered = [...this.ordered, ...fresh];
+    this.drawn = [
+      ...this.drawn,
+      ...fresh.map(one => ({ key: keyOf(one), bbox: one.bbox, shape: one.shape }))
+    ];
   }
 
   private arrange(rows: IGranule[]): void {
@@ -287,5 +303,6 @@ export class GranulesModel extends Model<IGranulesState> {
   private from = '';
   private anchor: string | null = null;
   private ordered: IGranule[] = [];
+  private drawn: IFootprint[] = [];
   private places = new Map<string, number>();
 }

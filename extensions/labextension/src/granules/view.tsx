@@ -23,7 +23,7 @@ import { DetailsModel } from './details';
 import { DetailsPane } from './detailsPane';
 import { Empty } from './empty';
 import { HoverModel } from './hover';
-import { GranulesModel, keyOf } from './model';
+import { GranulesModel } from './model';
 import { Refine } from './refine';
 import { GranulesTable } from './table';
 import { usableOf } from './usable';
@@ -176,14 +176,10 @@ function List(
 
 function MapPart({ pelagos, model, SeaMap, hover }: IViewProps & IHovering): JSX.Element {
   const { trans } = pelagos;
-  const { rows, selected, focused, generation } = useModel(model);
+  const { footprints, selected, focused, generation } = useModel(model);
   const { bbox } = useModel(model.criteria);
   const { key: hovered } = useModel(hover);
   const settings = useSettings(pelagos);
-  const footprints = useMemo(
-    () => rows.map(one => ({ key: keyOf(one), bbox: one.bbox, shape: one.shape })),
-    [rows]
-  );
   // what is found at first is shown; what comes by scrolling leaves the map where it is
   const fitTo = useMemo(
     () => bbox ?? around(model.state.rows),
