@@ -17,23 +17,45 @@ from xdist.scheduler import LoadScopeScheduling
 
 MACHINE = "machine"
 _FOLDERS = ("tests/contract/", "tests/images/", "tests/integration/", "tests/browser/")
+# of those folders, and yet with nothing but processes and folders of their own
+_APART = frozenset(
+    f"tests/integration/test_{name}.py"
+    for name in (
+        "account_elsewhere",
+        "dav_broken",
+        "dav_files",
+        "dav_people",
+        "dav_process",
+        "downloader_faults",
+        "downloader_jobs",
+        "parcels_workspace",
+        "sweep",
+        "workspaces",
+        "workspaces_elsewhere",
+    )
+)
 
 
 def scope(nodeid: str) -> str:
     """What runs in one process and in order: all that needs the machine, else a file."""
     path = _file(nodeid)
-    return MACHINE if path.startswith(_FOLDERS) else path
+    return MACHINE if path.startswith(_FOLDERS) and path not in _APART else path
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     """The machine's tests begin at once: all others fit beside them."""
 
     def __init__(self, config: pytest.Config, log: Any) -> None:
-        config.option.loadscopereorder = True  # by number of tests: the machine has the most
+        config.option.loadscopereorder = True  # then by number of tests
         super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
         return scope(nodeid)
+
+    def _assign_work_unit(self, node: Any) -> None:
+        if MACHINE in self.workqueue:
+            self.workqueue.move_to_end(MACHINE, last=False)
+        super()._assign_work_unit(node)
 
 
 class Told:

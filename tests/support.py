@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import re
 import socket
 import subprocess
@@ -44,10 +45,18 @@ def facts_of(state: State, backend: BackendKind = BackendKind.DOCKER) -> Facts:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback that nobody uses now.
+
+    Below those that the kernel gives to connections: it is used later, and tests run side by side,
+    each process with ports of its own.
+    """
+    side = 1 if os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0" else 0
+    first = 20_000 + 5_000 * side
+    for port in random.SystemRandom().sample(range(first, first + 5_000), 200):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
 
 
 def until(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> Any:
@@ -59,6 +68,15 @@ def until(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> 
             return value
         assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
         time.sleep(0.1)
+
+
+def leeway(seconds: float) -> float:
+    """`seconds`, and more where others use the cores too: as much as a bit of work takes longer."""
+    spin = 0.2  # several turns of a busy core
+    began, busy = time.monotonic(), time.thread_time()
+    while time.thread_time() - busy < spin:
+        pass
+    return seconds * max(1.0, (time.monotonic() - began) / spin)
 
 
 def until_quiet(pending: Callable[[], Any], seconds: float = 120, what: str = "") -> None:

@@ -11,11 +11,16 @@ globalThis.Request ??= class {};
 globalThis.Response ??= class {};
 globalThis.Headers ??= class {};
 globalThis.DragEvent ??= class extends Event {};
+<<<<<<< HEAD
 globalThis.matchMedia ??= query => ({
   matches: false,
   media: query,
   addListener() {},
   removeListener() {},
+=======
+globalThis.matchMedia ??= () => ({
+  matches: false,
+>>>>>>> gra
   addEventListener() {},
   removeEventListener() {}
 });

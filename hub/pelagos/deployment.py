@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = Path(__file__).parent / "hubconfig" / "templates"
 LABEL = "org.pelagos"
 STATE_VARIABLE = "PELAGOS_STATE"
+ROUND_VARIABLE = "PELAGOS_ROUND"
 WORKSPACE_PATH = "/services/workspace"
 CATALOGUE_PATH = "/services/catalogue"
 DATAPOOL_PATH = "/services/datapool"
@@ -343,6 +344,11 @@ class Deployment:
     def hub_api(self) -> str:
         """The hub's API as the host's own processes reach it, past the proxy."""
         return f"http://{self.facts.hub_address}:{self.facts.hub_port}/hub/api"
+
+
+def round_seconds() -> int:
+    """How often the hub and the reconciler look at which servers run."""
+    return int(os.environ.get(ROUND_VARIABLE, "30"))
 
 
 def default_state() -> Path:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import docker
 import pytest
+from extension_packages import install
+from marine import Marine, serve_marine
 from pelagos.deployment import ROOT
 from pelagos.images import load_graph
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from support import Vre
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
@@ -50,6 +52,15 @@ def vre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vre]:
         yield vre.up("--backend", "docker")
     finally:
         vre.down()
+
+
+@pytest.fixture(scope="session")
+def marine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Marine]:
+    """One VRE with real profiles to order, for all tests of the panel of marine data."""
+    install()  # axe-core is among them
+    expect.set_options(timeout=30_000)  # a machine of CI has two cores for all of it
+    with serve_marine(tmp_path_factory.mktemp("marine") / "state") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from pelagos.deployment import Deployment, State
 from pelagos.errors import PelagosError
@@ -33,6 +34,14 @@ c.ConfigurableHTTPProxy.should_start = True
 c.ConfigurableHTTPProxy.command = [{node!r}, {proxy!r}]
 c.JupyterHub.cleanup_proxy = True
 """
+
+
+def runs(process: psutil.Process) -> bool:
+    """A machine without an init process keeps the dead for ever."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.fixture(scope="module", params=["fake", pytest.param("docker", marks=pytest.mark.engine)])
@@ -64,18 +73,23 @@ def hub(
             proxy=str(supervise.proxy_script()),
         )
     )
-    with (folder / "log").open("wb") as log:
+    with (folder / "log").open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "jupyterhub", "-f", str(config)],
-            cwd=folder, stdout=log, stderr=subprocess.STDOUT,
+            cwd=folder, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
     try:
         with HubApi(Deployment.load(state.folder), timeout=60) as api:
             until(api.alive, 60, Path(folder / "log").read_text())
             yield api
     finally:
+        # it answers before it has looked for its services, and only then ends with its proxy
+        log = folder / "log"
+        until(lambda: "JupyterHub is now running" in log.read_text() or process.poll(), 60)
+        proxies = psutil.Process(process.pid).children()
         process.terminate()
         process.wait(30)
+        until(lambda: not any(runs(one) for one in proxies), 30, "the end of its proxy")
 
 
 @pytest.fixture

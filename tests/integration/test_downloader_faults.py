@@ -19,7 +19,7 @@ from download_source import Answer, Source, changed, cut, late, raw, say, serve,
 from downloader_kit import Asked, asked, kit, small_disk
 from pelagos.datapool.model import FileState, OrderState
 from postgres import Postgres
-from support import until
+from support import leeway, until
 
 KILLS = int(os.environ.get("PELAGOS_TEST_KILLS", "8"))
 
@@ -51,7 +51,7 @@ def test_an_order_becomes_ready_and_all_can_read_its_files(source: Source, tmp_p
         began = time.monotonic()
         second = pool.order("bob", asked(source, "a.nc", "b.nc"))
         pool.wait(second)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < leeway(1)
         assert len(source.requests) == 2
 
 
@@ -200,7 +200,7 @@ def test_one_file_does_not_wait_for_anothers_thousand(source: Source, tmp_path: 
         began = time.monotonic()
         short = pool.order("bob", asked(source, "one.nc"))
         pool.wait(short)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < leeway(3)
         assert pool.row(long).files_ready < 500
         pool.wait(long)
         assert len(source.requests) == 1001
@@ -232,7 +232,7 @@ def test_a_slow_host_does_not_hold_up_another(source: Source, tmp_path: Path) ->
         began = time.monotonic()
         number = pool.order("ann", [replace(one, source="other")])
         pool.wait(number)
-        assert time.monotonic() - began < 2.5
+        assert time.monotonic() - began < leeway(2.5)
         pool.cancel(stuck)
 
 
@@ -247,7 +247,7 @@ def test_cancelling_ends_the_transfer_within_a_second_and_keeps_the_part(
         began = time.monotonic()
         pool.cancel(number)
         until(lambda: pool.file("a.nc").state == FileState.ABSENT.value, 5)
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < leeway(1.5)
         assert [path.suffix for path in pool.pool.rglob("*.part")] == [".part"]
         assert pool.row(number).state == OrderState.CANCELLED.value
         source.always.clear()

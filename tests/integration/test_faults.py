@@ -35,6 +35,8 @@ servers: {start_timeout: 40 s}
 """
 # The hub waits this long for an engine before it starts without one.
 ENGINE_WAIT = {"PELAGOS_ENGINE_WAIT": "45"}
+# Nothing here is about how often somebody looks.
+ROUND = {"PELAGOS_ROUND": "5"}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
 @pytest.fixture(scope="module")
 def vre(tmp_path_factory: pytest.TempPathFactory, gate: Gate) -> Iterator[Vre]:
     """A VRE that reaches the real engine through a gate."""
-    env = {**gate.env, **ENGINE_WAIT}
+    env = {**gate.env, **ENGINE_WAIT, **ROUND}
     vre = Vre(tmp_path_factory.mktemp("faults") / "state", SETTINGS, env)
     tag_ephemeral()
     try:

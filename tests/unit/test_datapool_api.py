@@ -48,7 +48,7 @@ from pelagos.settings.sources import CatalogueScope, CatalogueSettings, SourceKi
 from sqlalchemy import update
 from stac_remote import api, collection, features, item, reply
 from stand_ins import PeopleAgent, storage_of_nobody
-from support import until
+from support import leeway, until
 
 
 @pytest.fixture(scope="module")
@@ -438,7 +438,7 @@ def test_two_thousand_items_are_resolved_in_well_under_a_second(
         found = ada.post("/estimate", json=wanted(*range(2000))).json()
         took = time.monotonic() - began
     assert found["files"] == 2000
-    assert took < 3, f"{took:.2f} s"  # 0.4 s, unless all is busy
+    assert took < leeway(3), f"{took:.2f} s"  # 0.4 s, unless all is busy
     print(f"2,000 items: {took:.2f} s")
 
 
@@ -483,7 +483,7 @@ def test_one_persons_questions_leave_room_for_anothers(
         assert bob.get("/orders").status_code == 200
         took = time.monotonic() - began
         assert {one.result().status_code for one in asked} == {200}
-    assert took < 1.5, f"{took:.1f} s"  # behind all of hers it was three
+    assert took < leeway(1.5), f"{took:.1f} s"  # behind all of hers it was three
 
 
 def test_orders_that_are_over_are_kept_up_to_a_number(

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, cast
 
 import iris_sample_data
 import pytest
+from pelagos.cli.app import app
 from pelagos.datapool.database import FILE, migrate, open_database, transaction, url_of
 from pelagos.datapool.tables import files, order_files, orders, records
 from pelagos.deployment import CATALOGUE_PATH, DATAPOOL_PATH, Deployment
@@ -27,8 +28,11 @@ from pelagos.ops.datapool import datapool_status
 from pelagos.ops.findings import Finding, Level, Patient
 from pelagos.ops.look_datapool import LOOKS
 from pelagos.ops.staging import STAGE, STATE_PART, stage
+from pelagos.ops.status import status
 from pelagos.settings import BackendKind, DataPool, Settings
 from sqlalchemy import insert
+from support import free_port
+from typer.testing import CliRunner
 
 ORDER: dict[str, Any] = {
     "owner": "ada", "target": "dataspace", "criteria": "{}", "query": "{}", "created": 1.0,
@@ -87,9 +91,27 @@ def test_status_tells_orders_under_way_and_what_is_in_the_pool(pool: Deployment)
     assert line.endswith(", 5 MiB of 100 GiB in 2 files")
 
 
+def test_status_says_that_the_database_does_not_answer(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    address = tmp_path / "address"
+    address.write_text(f"postgresql://pelagos@127.0.0.1:{free_port()}/orders\n")
+    address.chmod(0o600)
+    settings = Settings.model_validate({"datapool": {"database_file": str(address)}})
+    deployment.state.write(deployment.facts, settings)
+    found = CliRunner().invoke(app, ["status", "--state", str(deployment.state.folder)])
+    assert "data pool: The database of orders does not answer" in " ".join(found.stdout.split())
+    model = status(deployment.state).as_dict()
+    assert model["datapool"] is None
+    assert "does not answer" in model["datapool_problem"]
+
+
 def test_status_and_doctor_are_quiet_before_anybody_ordered(deployment: Deployment) -> None:
     with pytest.raises(PelagosError, match="Nobody has ordered"):
         datapool_status(deployment)
+    deployment.state.write(deployment.facts, deployment.settings)
+    model = status(deployment.state).as_dict()
+    assert (model["datapool"], model["datapool_problem"]) == (None, "")
     assert looked(deployment) == {}
     assert not deployment.state.datapool.exists()
 

@@ -21,6 +21,7 @@ from pelagos.datapool.tables import orders as table
 from pelagos.errors import RefusedError
 from pelagos_client.access import FilePlan
 from sqlalchemy import Engine, func, select, update
+from support import leeway
 
 BOUNDS = Bounds(live_orders=1000, order_files=100_000)
 NOW = 1_000_000.0
@@ -319,5 +320,5 @@ def test_ten_thousand_files_take_about_a_second(engine: Engine) -> None:
     begun = time.monotonic()
     create(engine, item("alone", 5))
     alone = time.monotonic() - begun
-    assert took < 10, f"{took:.1f} s"  # 1.2 s on SQLite, 2.4 s on PostgreSQL, unless all is busy
-    assert alone < 1, f"{alone:.2f} s"
+    assert took < leeway(10), f"{took:.1f} s"  # 1.2 s on SQLite, 2.4 s on PostgreSQL
+    assert alone < leeway(1), f"{alone:.2f} s"

@@ -2,9 +2,10 @@ import json
 from pathlib import Path
 
 import pytest
+from jinja2 import ChoiceLoader, DictLoader, Environment, FileSystemLoader
 from pelagos.backends.base import server_spec
 from pelagos.backends.docker import host_config
-from pelagos.deployment import Deployment, State
+from pelagos.deployment import TEMPLATES, Deployment, State
 from pelagos.hubconfig import configure
 from pelagos.hubconfig.auth import groups_of
 from pelagos.hubconfig.roles import SCOPES
@@ -124,3 +125,16 @@ def test_facts_are_written_and_read_back(deployment: Deployment) -> None:
     assert deployment.state.settings() == deployment.settings
     assert json.loads(deployment.state.facts_file.read_text())["port"] == 8000
     assert deployment.state.facts_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_menu_names_pages_as_they_name_themselves() -> None:
+    above = """{% for service in services %}{% block service scoped %}{% endblock %}{% endfor %}
+        {% block logo %}{% endblock %}{% block title %}{% endblock %}
+        {% block footer %}{% endblock %}{% block stylesheet %}{% endblock %}"""
+    own = FileSystemLoader(TEMPLATES)
+    loader = ChoiceLoader([DictLoader({"templates/page.html": above}), own])
+    services = [{"name": name, "href": f"/services/{name}/"} for name in ("datapool", "wiki")]
+    page = Environment(loader=loader, autoescape=True).get_template("page.html")
+    text = page.render(services=services, site=Settings().site, base_url="/hub/")
+    assert '<a class="dropdown-item" href="/services/datapool/">Your orders</a>' in text
+    assert '<a class="dropdown-item" href="/services/wiki/">wiki</a>' in text

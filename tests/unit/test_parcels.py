@@ -26,6 +26,7 @@ from pelagos.node.sweep import MARKED, sweep_area
 from pelagos.services.downloader import delivery
 from pelagos.services.downloader.delivery import Deliveries
 from pelagos.settings import BackendKind, Settings
+from support import leeway
 from webdav_peers import open_folder
 
 POOL = "/dataspace/pool"
@@ -288,7 +289,7 @@ def test_ten_thousand_links_take_a_second_or_two(area: Area) -> None:
     paths = [f"collection/item-{n}/file-{n}.nc" for n in range(10_000)]
     started = time.perf_counter()
     area.write(*paths, README_txt="Order 7")
-    assert time.perf_counter() - started < 10  # 1 s on an idle machine; others run tests too
+    assert time.perf_counter() - started < leeway(10)  # 1 s on an idle machine
     assert sum(1 for path in area.path.rglob("*.nc")) == 10_000
 
 

@@ -1,6 +1,7 @@
 """`pelagos-data`: search, order and follow orders from a terminal.
 
-Exit codes: 0 done, 1 not done (why stands on stderr), 2 asked for in a wrong way, 130 stopped.
+Exit codes: 0 done, 1 not done (why stands on stderr; of an estimate in its answer), 2 asked for in
+a wrong way, 130 stopped.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pelagos_client.errors import PelagosError, QuestionError
 from pelagos_client.hub_orders import SERVICE
 from pelagos_client.items import SEARCH, Items, read_json
 from pelagos_client.order_base import Order
+from pelagos_client.order_model import Estimate
 from pelagos_client.searching import collections, search
 from pelagos_client.tables import lines
 
@@ -43,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # such as `| head`
         sys.stderr.close()
-    return 0
+    # whoever estimates in a script wants to know whether it can be ordered
+    is_no = isinstance(document, Estimate) and (document.refused or not document.fits)
+    return 1 if is_no else 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,8 +22,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 
 class PelagosError(Exception):
     """What happened and why, and what to do next (`mend`)."""
@@ -72,7 +70,9 @@ class ServiceAwayError(ServiceError):
 class ServiceRefusedError(ServiceError):
     """The service answered no. `document` is its answer, with lists for programs; may be empty."""
 
-    def __init__(self, status: int, message: str, document: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, status: int, message: str, document: dict[str, object] | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.document = document or {}

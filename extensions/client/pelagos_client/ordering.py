@@ -124,7 +124,12 @@ def orders(limit: int = 50) -> Orders:
 
 
 def get(which: int | str | os.PathLike[str]) -> Order:
-    """An order by its number, or by the folder that was named. Raises OrderError, ServiceError."""
+    """An order by its number, or by the folder that was named.
+
+    Raises OrderError, QuestionError, ServiceError.
+    """
+    if not isinstance(which, int | str | os.PathLike):
+        raise QuestionError(f"{which!r} names no order.", "Give its number, or its folder.")
     text = str(which)
     if not text.isdecimal():
         # an int is decimal, so this is a path
@@ -134,16 +139,17 @@ def get(which: int | str | os.PathLike[str]) -> Order:
     return local_orders.LocalOrder(Path(local_orders.FOLDER) / text)
 
 
-def again(which: int | str | os.PathLike[str], *, url: str | None = None) -> Order:
+def again(which: int | str | os.PathLike[str] | Order, *, url: str | None = None) -> Order:
     """Fetch an order again, after its files were swept: by number, folder or its `query.json`.
 
     `url`: the STAC API where its items are, if this is no VRE. Raises OrderError, QuestionError,
     SearchError, ServiceError.
     """
-    # likewise
-    path = Path(which).expanduser() if not str(which).isdecimal() else None  # type: ignore[arg-type]
-    if path is None or (path / STATE).is_file():
-        known = get(which)
+    path = None
+    if isinstance(which, str | os.PathLike) and not str(which).isdecimal():
+        path = Path(which).expanduser()
+    if isinstance(which, Order) or path is None or (path / STATE).is_file():
+        known = which if isinstance(which, Order) else get(which)
         return known.retry() if known.state in AGAIN else known
     document = read_json(path / "query.json" if path.is_dir() else path)
     try:

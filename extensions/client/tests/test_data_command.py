@@ -181,7 +181,7 @@ def test_no_text_of_a_catalogue_reaches_the_terminal_as_a_command(
     }  # fmt: skip
     Items([item]).save("found.json")
     assert main(["order", "found.json", "--to", "folder", *form]) == 1
-    assert main(["estimate", "found.json", "--to", "other", *form]) == 0
+    assert main(["estimate", "found.json", "--to", "other", *form]) == 1
     said = capsys.readouterr()
     assert "x.example" in said.err + said.out
     for text in (said.out, said.err):

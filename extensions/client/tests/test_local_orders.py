@@ -17,7 +17,7 @@ from download_source import Source, say
 from granules import HOSTILE, NAMES, an_item, argo, floats, held, host
 from pelagos_client import local_orders
 from pelagos_client.access import FilePlan
-from pelagos_client.errors import OrderError, OrderFailedError, OrderTimeoutError
+from pelagos_client.errors import OrderError, OrderFailedError, OrderTimeoutError, QuestionError
 from pelagos_client.items import Items
 from support import until
 
@@ -63,6 +63,18 @@ def test_its_readme_tells_a_command_that_fetches_it_again(source: Source, here: 
     assert "1 file, " in text
     assert "pelagos-data order query.json\n" in text
     assert "Licence: other" not in str(order.cite())
+
+
+def test_a_numbered_folder_may_be_anywhere(source: Source, here: Path) -> None:
+    items = floats(source)[:1]
+    order = local_orders.place(
+        items, items.criteria, None, title="", accept=(), named=[host(source)], collections={},
+        below=here / "data",
+    )  # fmt: skip
+    assert (order.number, order.folder) == (1, here / "data" / "1")
+    local_orders.end_here(order.folder, 30)
+    assert order.state in ("cancelled", "ready")
+    local_orders.end_here(here / "nothing", 30)
 
 
 def test_it_is_found_again_by_number_and_by_folder(source: Source, here: Path) -> None:
@@ -181,12 +193,20 @@ def test_an_order_whose_program_was_killed_is_gone_on_with(source: Source, here:
 def test_files_that_are_gone_are_fetched_again_and_a_change_is_told(source: Source) -> None:
     item = an_item("one", source.add("/one.nc", argo(NAMES[0]).read_bytes()))
     order = ordered(source, Items([item])).wait(60, progress=False)
+    assert pelagos_client.again(order) is order
     order.files[0].unlink()
     assert order.state == "expired"
     source.files["/one.nc"].content = argo(NAMES[1]).read_bytes()
-    order.retry().wait(60, progress=False)
+    assert pelagos_client.again(order).wait(60, progress=False) is order
     assert any("The source changed" in note for note in order.details()[0].notes)
     assert "The source changed" in (order.folder / "README.txt").read_text()
+
+
+@pytest.mark.parametrize("which", [None, 1.5, object(), b"1", ["1"]])
+def test_what_names_no_order_is_said_so(here: Path, which: Any) -> None:
+    for call in (pelagos_client.get, pelagos_client.again):
+        with pytest.raises(QuestionError, match="names no order"):
+            call(which)
 
 
 def test_what_cannot_be_ordered_is_told_before_anything_is_made(source: Source, here: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pelagos_client
 import pytest
 from catalogue_service import FLOAT_COUNT, FLOATS, STATIONS, HubStandIn, Service, build, settings
+from loopback import Reply, serve
 from pelagos_client import searching
 from pelagos_client.asking import box_of, time_of
 from pelagos_client.errors import NotConfiguredError, QuestionError, SearchError
@@ -236,3 +237,10 @@ def test_a_token_goes_to_its_origin_only(
     pelagos_client.search(url=source.url("/moved"), token=MINE)
     sent = [h.get("authorization", "") for p, h in source.requests if h["host"].startswith("local")]
     assert sent == [""]
+
+
+def test_what_is_no_stac_api_is_said_so() -> None:
+    with serve({"/": Reply('{"type": "Catalog", "id": "root", "links": []}')}) as server:
+        for call in (pelagos_client.search, pelagos_client.collections):
+            with pytest.raises(SearchError, match="no STAC API"):
+                call(url=f"{server.url}/")

@@ -115,3 +115,16 @@ def test_without_a_good_file_the_service_is_asked(
         (storage.dataspace / "expiry.json").write_text(content)
     service.answers = [(200, STATUS)]
     assert [one.path for one in dataspace.expiring()] == ["a.nc", "b.nc"]
+
+
+def test_what_is_refused_keeps_the_answer_for_programs(service: Any) -> None:
+    answer = {"reason": "Terms first.", "mend": "Read them.", "accept": [{"key": "a"}]}
+    service.answers = [(409, answer)]
+    with pytest.raises(ServiceRefusedError) as caught:
+        workspace.status()
+    assert caught.value.document == answer
+    assert str(caught.value) == "Terms first. Read them."
+    service.answers = [(404, ["no object"])]
+    with pytest.raises(ServiceRefusedError) as caught:
+        workspace.status()
+    assert caught.value.document == {}

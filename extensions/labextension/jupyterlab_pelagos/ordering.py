@@ -40,7 +40,7 @@ class Ordering:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._basket, self._known = shared.one(BasketStore), shared.one(KnownOrders)
-        self._placing = threading.Lock()
+        self._placing, self._looking = threading.Lock(), threading.Lock()
         self._found: tuple[Any, Items] | None = None
 
     def estimate(self) -> Estimate:
@@ -117,10 +117,11 @@ class Ordering:
                 ),
             )
         asked = catalogue, basket.revision
-        if self._found is None or self._found[0] != asked:
-            keys = [(one.collection, one.id) for one in basket.items]
-            self._found = asked, ordering.look_up(keys, catalogue or None)
-        found = self._found[1]
+        with self._looking:  # who asks again meanwhile waits for the same answer
+            if self._found is None or self._found[0] != asked:
+                keys = [(one.collection, one.id) for one in basket.items]
+                self._found = asked, ordering.look_up(keys, catalogue or None)
+            found = self._found[1]
         return Items(
             found.documents, _criteria(basket), _query(basket, catalogue), catalogue=found.catalogue
         )

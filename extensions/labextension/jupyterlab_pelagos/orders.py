@@ -142,9 +142,10 @@ class Desk:
             return  # there are none
         from pelagos_client import local_orders
 
-        for entry in self._known.local().values():
-            if entry.running:
-                local_orders.end_here(Path(entry.folder), _PAUSE)
+        running = [Path(one.folder) for one in self._known.local().values() if one.running]
+        for seconds in (0.0, _PAUSE):  # all are told before one is waited for
+            for folder in running:
+                local_orders.end_here(folder, seconds)
 
     def _told(self, order: str) -> Order:
         found = self.show(order)

@@ -103,6 +103,7 @@ def server_spec(
         environment={
             **limits.environment(),
             "PELAGOS_VIRTUAL_LAB": selection.virtual_lab.name,
+            "PELAGOS_VIRTUAL_LAB_TITLE": selection.virtual_lab.title,
             "PELAGOS_IMAGE": image.name,
             "PELAGOS_SIZE": selection.size.name,
             "PELAGOS_WORKSPACE": f"{WORKSPACE}/data",

@@ -46,6 +46,8 @@ def status(state: StateOption = None, json: JsonOption = False) -> None:
             out.print(found.catalogue.line)
         if found.datapool:
             out.print(found.datapool.line)
+        elif found.datapool_problem:
+            out.print(f"data pool: {found.datapool_problem}", markup=False)
         if found.orphans:
             out.print(f"{len(found.orphans)} servers unknown to the hub were stopped: see doctor")
     if not found.hub:

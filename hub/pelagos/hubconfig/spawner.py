@@ -5,7 +5,7 @@ from __future__ import annotations
 from traitlets.config import Config
 
 from pelagos.backends.base import adopt_options, options_from_form
-from pelagos.deployment import Deployment
+from pelagos.deployment import Deployment, round_seconds
 from pelagos.hubconfig.form import options_form
 from pelagos.settings import BackendKind
 
@@ -27,7 +27,7 @@ def update_spawner(c: Config, deployment: Deployment) -> None:
     c.Spawner.options_form = options_form
     c.Spawner.start_timeout = _QUEUE_AND_START
     c.Spawner.http_timeout = 30
-    c.Spawner.poll_interval = 30
+    c.Spawner.poll_interval = round_seconds()
     c.Spawner.default_url = "/lab"
     # without a domain per person, their own configuration could serve pages to others
     c.Spawner.disable_user_config = True

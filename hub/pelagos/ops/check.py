@@ -246,7 +246,7 @@ def stop(run: Run) -> str:
         if time.monotonic() > deadline:
             raise Failed("The server did not stop within 60 s.")
         time.sleep(0.2)
-    return ""
+    return "the server ended"
 
 
 def no_trace(run: Run) -> str:

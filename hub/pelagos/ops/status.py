@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pelagos.deployment import Deployment, State
-from pelagos.errors import PelagosError
+from pelagos.errors import NotRunningError, PelagosError
 from pelagos.ops import supervise
 from pelagos.ops.catalogue import CatalogueStatus, catalogue_status
 from pelagos.ops.datapool import PoolStatus, datapool_status
@@ -46,6 +46,7 @@ class Status:
     storage: StorageStatus | None = None
     catalogue: CatalogueStatus | None = None
     datapool: PoolStatus | None = None
+    datapool_problem: str = ""  # a sentence, where nobody knows how it stands
 
     def as_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -75,9 +76,13 @@ def status(state: State) -> Status:
     catalogue = None
     with suppress(PelagosError):  # doctor says why
         catalogue = catalogue_status(deployment)
-    datapool = None
-    with suppress(PelagosError):  # likewise; or nothing was ever ordered
+    datapool, datapool_problem = None, ""
+    try:
         datapool = datapool_status(deployment)
+    except NotRunningError:
+        pass  # nothing was ever ordered
+    except PelagosError as error:
+        datapool_problem = error.sentence
     return Status(
         running=bool(processes),
         url=facts.url,
@@ -91,6 +96,7 @@ def status(state: State) -> Status:
         storage=storage,
         catalogue=catalogue,
         datapool=datapool,
+        datapool_problem=datapool_problem,
     )
 
 

