@@ -91,7 +91,7 @@ export function limitsOf(
 /** Addresses that a link may lead to; what a catalogue says could be `javascript:`. */
 export function safeUrl(url: string): string | null {
   try {
-    const { protocol, href } = new URL(url);
+    const { protocol, href } = new URL(url, window.location.href);
     return protocol === 'https:' || protocol === 'http:' ? href : null;
   } catch {
     return null;

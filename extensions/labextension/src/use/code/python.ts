@@ -1,6 +1,7 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import { FACETS, IOrder } from '../../types';
+import { begun } from './words';
 import { ILanguage, IQuery, Material, citationLines, formatOf, source } from './material';
 import { comment, quoted } from './text';
 
@@ -98,7 +99,8 @@ export function searchScript(query: IQuery, trans: TranslationBundle): string {
       ? [`datetime=${quote(`${criteria.start ?? '..'}/${criteria.end ?? '..'}`)},`]
       : [])
   ];
-  const words = criteria.q.trim() ? [`${quote(criteria.q.trim())},`] : [];
+  const typed = criteria.q.trim();
+  const words = typed ? [`${quote(catalogue ? typed : begun(typed))},`] : [];
   const url = catalogue ? [`url=${quote(catalogue)},`] : [];
   const facets = catalogue
     ? [] // no API but the VRE's has such parameters
