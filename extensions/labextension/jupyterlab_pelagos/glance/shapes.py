@@ -354,4 +354,20 @@ def _regular(lon: Any, lat: Any, values: Any) -> tuple[Any, Any, Any]:
     number, _, _ = np.histogram2d(y, x, bins=(edges_y, edges_x))
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(number > 0, total / number, np.nan)
-    return (edges_x[1:] + edges_x[:-1]) / 2, (edges_y[1:] + edges_y[:-1]) / 2, mean
+    return (edges_x[1:] + edges_x[:-1]) / 2, (edges_y[1:] + edges_y[:-1]) / 2, _closed(mean)
+
+
+def _closed(values: Any) -> Any:
+    """Cells that no point fell into, between two that have values, get their mean.
+
+    Rows of a curvilinear grid are further apart in some places than in others. A coast stays, as it
+    has values on one side only.
+    """
+    around = np.pad(values, 1, constant_values=np.nan)
+    pairs = (
+        (around[:-2, 1:-1] + around[2:, 1:-1]) / 2,
+        (around[1:-1, :-2] + around[1:-1, 2:]) / 2,
+    )
+    for between in pairs:
+        values = np.where(np.isnan(values), between, values)
+    return values
