@@ -38,6 +38,8 @@ export interface IMapCalls {
 }
 
 /** What is seen first: no more of the poles than needed. */
+/** What a person moves the map by. */
+const OWN_WAY = ['pointerdown', 'wheel', 'keydown'] as const;
 const WORLD: Box = [-180, -72, 180, 84];
 const SLOW = 200;
 /** Pixels from a footprint that are still on it. */
@@ -116,6 +118,7 @@ export class MapEngine {
       this.pending = box;
       return;
     }
+    this.fitted = box;
     const still = window.matchMedia?.('(prefers-reduced-motion: reduce)').matches;
     const room = Math.min(24, size[0] / 10, size[1] / 10);
     this.map.getView().fit(unwrapped(box), {
@@ -126,6 +129,7 @@ export class MapEngine {
   }
 
   zoomBy(steps: number): void {
+    this.fitted = null;
     const view = this.map.getView();
     view.cancelAnimations();
     view.animate({ zoom: (view.getZoom() ?? 0) + steps, duration: SLOW });
@@ -151,6 +155,9 @@ export class MapEngine {
       cancelAnimationFrame(this.frame);
       this.stopTheme();
       this.target.removeEventListener('keydown', this.onKey);
+      for (const own of OWN_WAY) {
+        this.target.removeEventListener(own, this.onOwnWay);
+      }
       this.target.removeEventListener('pointerleave', this.onLeave);
       this.map.setTarget(undefined);
       this.map.dispose();
@@ -202,6 +209,9 @@ export class MapEngine {
       this.frame = requestAnimationFrame(() => this.onPointer(event));
     });
     this.target.addEventListener('keydown', this.onKey);
+    for (const own of OWN_WAY) {
+      this.target.addEventListener(own, this.onOwnWay, { passive: true });
+    }
     this.target.addEventListener('pointerleave', this.onLeave);
   }
 
@@ -215,6 +225,8 @@ export class MapEngine {
     if (!this.width || this.pending) {
       this.fit(this.pending ?? WORLD, false);
       this.pending = null;
+    } else if (this.fitted) {
+      this.fit(this.fitted, false);
     } else if (width !== this.width) {
       view.setResolution(((view.getResolution() ?? 1) * this.width) / width);
     }
@@ -241,6 +253,11 @@ export class MapEngine {
       this.calls.onHover(key);
     }
   }
+
+  /** Who moves the map keeps what they see when its size changes. */
+  private readonly onOwnWay = () => {
+    this.fitted = null;
+  };
 
   private readonly onLeave = () => {
     cancelAnimationFrame(this.frame);
@@ -331,6 +348,8 @@ export class MapEngine {
   private tileUrl = '';
   private hovered: string | null = null;
   private pending: Box | null = null;
+  /** What was fitted last, if nobody has moved the map since. */
+  private fitted: Box | null = null;
   /** Of the map when it was last seen, in pixels. */
   private width = 0;
   private frame = 0;
