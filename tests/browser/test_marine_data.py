@@ -105,7 +105,7 @@ def test_what_was_asked_chosen_and_ordered_is_still_there(
         sides.get_by_label(name).fill(str(value))
     sides.get_by_label("North").press("Enter")
     area = sea.panel(page).get_by_role("button", name=re.compile("^Area"))
-    expect(area).to_contain_text("58° W – 54° W")
+    expect(area).to_contain_text("58° W")
     sea.granules(page, sea.PROFILES)
     page.get_by_role("button", name="Add all that match").click()
     count = re.compile(r"(\d+) granules were added")

@@ -226,6 +226,7 @@ def test_themes_and_widths(lab: Page, marine: Marine, shot: Shot) -> None:
         dark = "false" if "Dark" in theme else "true"
         expect(lab.locator(f"body[data-jp-theme-light={dark}]")).to_have_count(1)
         expect(lab.locator(f"body[data-jp-theme-name='{theme}']")).to_have_count(1)
+        expect(lab.locator("#jupyterlab-splash")).to_have_count(0)
         shot(lab, f"marine-theme-{theme.replace(' ', '-').lower()}")
         assert barriers(lab, "#pelagos-panel") == [], theme
     lab.set_viewport_size({"width": 1600, "height": 900})
