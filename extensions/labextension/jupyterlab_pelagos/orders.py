@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +36,7 @@ _NAME = re.compile(r"(local-)?[1-9]\d{0,15}")
 _SECONDS = 15  # a service that takes longer is away: the browser asks again
 _SHOWN = 200  # orders
 _PAGE = 200  # files
+_FRESH = 20.0  # seconds for which nobody looks whether files of an order went
 _PAUSE = 5.0  # seconds for an order to end
 _WORKSPACE = "workspace"
 _HERE = ("present", "ready")  # states of a file: of the data pool, of local orders
@@ -45,6 +48,8 @@ class Desk:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._known, self._sequences = shared.one(KnownOrders), shared.one(Sequences)
+        self._reading = threading.Lock()
+        self._over: dict[str, tuple[int, float, Order]] = {}
 
     def all(self) -> list[Order]:
         """The newest first."""
@@ -100,7 +105,8 @@ class Desk:
         if is_hub(order):
             call("POST", f"/orders/{order}/retry")
         else:
-            self._opened(order).retry()
+            with self._reading:  # between two lives it would seem to be cancelled
+                self._opened(order).retry()
             self._known.set_running(order, True)
         return self._told(order)
 
@@ -126,11 +132,12 @@ class Desk:
         from pelagos_client.order_model import OrderState
 
         try:
-            made = self._opened(order)
-            state = made.status.state
-            if state is OrderState.CANCELLED:
-                made.retry()
-            elif state.over:
+            with self._reading:
+                made = self._opened(order)
+                state = made.status.state
+                if state is OrderState.CANCELLED:
+                    made.retry()
+            if state.over and state is not OrderState.CANCELLED:
                 self._known.set_running(order, False)
         except OrderError:
             self._known.set_running(order, False)
@@ -196,12 +203,29 @@ class Desk:
         return LocalOrder(folder)
 
     def _local(self, order: str) -> Order:
-        from pelagos_client.errors import OrderError
-        from pelagos_client.order_model import OrderState, Status
+        """Read from its folder; of what is over, not with each look: it may be megabytes."""
+        from pelagos_client.local_state import STATE
 
         folder = self._known.folder(order)
         if folder is None:
             raise no_order(order)
+        with self._reading:  # or what was seen first could get the larger sequence
+            try:
+                stamp = (folder / STATE).stat().st_mtime_ns
+            except OSError:
+                stamp = 0
+            before, when, known = self._over.get(order, (0, 0.0, None))
+            if known is not None and before == stamp and time.monotonic() - when < _FRESH:
+                return known
+            found = self._read(order, folder)
+            if not found.can_cancel:
+                self._over[order] = stamp, time.monotonic(), found
+            return found
+
+    def _read(self, order: str, folder: Path) -> Order:
+        from pelagos_client.errors import OrderError
+        from pelagos_client.order_model import OrderState, Status
+
         try:
             status = self._opened(order).status
         except OrderError as error:

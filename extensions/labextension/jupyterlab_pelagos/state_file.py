@@ -11,6 +11,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -18,6 +19,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 T = TypeVar("T")
+_PATIENCE = 3.0  # seconds for another server to write a small file
 
 
 def data_folder() -> Path:
@@ -50,7 +52,7 @@ class StateFile(Generic[T]):
                     self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                     lock = self._path.with_suffix(".lock")
                     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+                    self._wait_for(descriptor)
             self._depth += 1
             try:
                 yield
@@ -58,6 +60,20 @@ class StateFile(Generic[T]):
                 self._depth -= 1
                 if descriptor is not None:
                     os.close(descriptor)
+
+    def _wait_for(self, descriptor: int) -> None:
+        """Hold the lock; a server that hangs while it holds it holds up nobody else."""
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    self._log.warning("%s is locked by another server for long.", self._path)
+                    return
+                time.sleep(0.02)
+            else:
+                return
 
     def read(self) -> T:
         """The state; not to be changed but by `write`."""

@@ -43,6 +43,7 @@ class Watcher:
         self._end_stream: Callable[[], None] | None = None
         self._told: dict[str, tuple[int, float]] = {}  # sequence and when it was told
         self._running: set[str] = set()  # orders of the data pool that are under way
+        self._ended: set[str] = set()  # local orders that were over at the last look
         self._last = 0  # sequence of the newest event
 
     def begin(self) -> None:
@@ -60,6 +61,10 @@ class Watcher:
             self._start("pelagos-follow", self._follow)
         self._news.set()
         self._changed.set()
+
+    def gone(self, order: str) -> None:
+        """An order was forgotten: nobody will say that it is over."""
+        self._running.discard(order)
 
     def watch_memory(self) -> None:
         """Somebody looks at this server."""
@@ -187,11 +192,16 @@ class Watcher:
                 continue
             order = self._desk.show(name)
             self._tell(name, order.sequence)
-            if order.state in _OVER:
-                self._known.set_running(name, False)
-            else:
-                busy = True
+            if order.state not in _OVER:
+                self._ended.discard(name)
                 self._shared.active()
+            elif name in self._ended:
+                self._ended.discard(name)
+                self._known.set_running(name, False)
+                continue
+            else:  # looked at once more: the last change must be told
+                self._ended.add(name)
+            busy = True
         return busy
 
     def _resume(self) -> None:

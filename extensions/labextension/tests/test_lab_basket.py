@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+from jupyterlab_pelagos import state_file
 from lab_server import Ask
 
 FILE = Path(".local/share/jupyterlab-pelagos/basket.json")
@@ -42,6 +46,22 @@ def test_two_tabs_see_the_same(ask: Ask) -> None:
     assert ask("POST", "basket", {"kind": "clear"}).json["items"] == []
 
 
+def test_tabs_that_change_it_at_once_lose_nothing(
+    ask: Ask, jp_fetch: Any, jp_asyncio_loop: asyncio.AbstractEventLoop, jp_home_dir: Path
+) -> None:
+    async def at_once() -> list[Any]:
+        bodies = [json.dumps(add(number)) for number in range(20)]
+        asked = (jp_fetch("pelagos", "basket", method="POST", body=one) for one in bodies)
+        return await asyncio.gather(*asked)
+
+    answers = [json.loads(one.body) for one in jp_asyncio_loop.run_until_complete(at_once())]
+    assert len({one["revision"] for one in answers}) > 1
+    found = ask("GET", "basket").json
+    assert sorted(ids(found)) == sorted(f"p{number}" for number in range(20))
+    assert found["revision"] == max(one["revision"] for one in answers)
+    assert json.loads((jp_home_dir / FILE).read_text())["revision"] == found["revision"]
+
+
 def test_the_next_server_has_it_too(ask: Ask, jp_home_dir: Path, jp_serverapp: Any) -> None:
     before = ask("POST", "basket", add(1)).json
     kept = json.loads((jp_home_dir / FILE).read_text())
@@ -64,6 +84,17 @@ def test_a_damaged_file_is_set_aside(ask: Ask, jp_home_dir: Path) -> None:
     after = ask("POST", "basket", add(2)).json
     assert ids(after) == ["p2"]
     assert after["revision"] > before["revision"]
+
+
+def test_a_server_that_hangs_with_the_lock_holds_up_nobody(
+    ask: Ask, jp_home_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_file, "_PATIENCE", 0.2)
+    ask("POST", "basket", add(1))
+    with (jp_home_dir / FILE).with_suffix(".lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert ids(ask("POST", "basket", add(2)).json) == ["p1", "p2"]
+    assert ids(ask("POST", "basket", add(3)).json) == ["p1", "p2", "p3"]
 
 
 def test_a_home_that_cannot_be_written_is_no_obstacle(ask: Ask, jp_home_dir: Path) -> None:

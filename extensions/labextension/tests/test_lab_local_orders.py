@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jupyterlab_pelagos.known_orders import KnownOrders
 from jupyterlab_pelagos.models import WantedOrder
 from jupyterlab_pelagos.ordering import Ordering
 from jupyterlab_pelagos.orders import Desk
@@ -217,6 +218,7 @@ def test_the_next_server_goes_on(
     sequence = second.one(Desk).show("local-1").sequence
     until(lambda: told and told[-1]["sequence"] == sequence, 10, "its last event")
     assert {(one["kind"], one["id"]) for one in told} == {("order", "local-1")}
+    until(lambda: not second.one(KnownOrders).local()["local-1"].running, 10, "its end")
     second.stop()
     # nothing is begun by a third one: all is over
     third, _ = a_server(jp_root_dir)

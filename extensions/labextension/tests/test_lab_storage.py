@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import uvicorn
 from catalogue_service import HubStandIn
-from jupyterlab_pelagos import server_status
+from jupyterlab_pelagos import server_status, watching
 from jupyterlab_pelagos.keeping import Keeper
 from jupyterlab_pelagos.models import WantedPath
 from jupyterlab_pelagos.server_status import ServerWatch
@@ -244,3 +244,27 @@ def test_kernels_that_were_killed_are_counted_from_the_start(
     assert [one["kind"] for one in events] == ["memory"]
     assert watch.status() == now
     assert len(events) == 1
+
+
+def test_a_kernel_that_is_killed_is_told_while_kernels_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_SLOW_LOOK", 0.05)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    events: list[Any] = []
+    kernels = [0]
+    shared = Shared(tmp_path, "", "x", events.append, lambda: None, kernels=lambda: kernels[0])
+    group = Group()
+    shared._parts[ServerWatch] = ServerWatch(shared, lambda: group)
+    watcher = shared.one(watching.Watcher)
+    watcher.watch_memory()
+    kernels[0], group.count = 1, 4
+    until(lambda: events, 10, "an event")
+    assert [one["kind"] for one in events] == ["memory"]
+    shared.stop()
+    assert not any(one.is_alive() for one in watcher._threads)
+    # where nobody counts there is nothing to look at
+    without = Shared(tmp_path, "", "x", events.append, lambda: None)
+    without._parts[ServerWatch] = ServerWatch(without, lambda: None)
+    without.one(watching.Watcher).watch_memory()
+    assert without.one(watching.Watcher)._threads == []

@@ -56,7 +56,7 @@ class OrderHandler(PelagosHandler):
     @authorized
     async def delete(self, order: str) -> None:
         """Forget it."""
-        await self.answer(lambda: self.shared.one(Desk).delete(order))
+        await self.answer(_delete, self.shared, order)
 
 
 class FilesHandler(PelagosHandler):
@@ -117,6 +117,11 @@ def _retry(shared: Shared, order: str) -> Order:
     found = shared.one(Desk).retry(order)
     shared.one(Watcher).wake()
     return found
+
+
+def _delete(shared: Shared, order: str) -> None:
+    shared.one(Desk).delete(order)
+    shared.one(Watcher).gone(order)
 
 
 def routes(shared: Shared) -> list[tuple[str, Any, dict[str, Any]]]:
