@@ -148,7 +148,7 @@ class Place:
                 run = harvester.runs.run(request.run) if request and request.run else None
                 return run if run and run.state.over else None
 
-            found: Run = until(over, 120, "the end of the run")
+            found: Run = until(over, 400, "the end of the run")
             return found
 
     def found(self, name: str = "alpha") -> dict[str, set[str]]:

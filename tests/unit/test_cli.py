@@ -8,6 +8,7 @@ import pytest
 from pelagos.cli.app import app
 from pelagos.cli.console import told
 from pelagos.errors import PelagosError
+from pelagos.ops.testing import processes
 from typer import Exit
 from typer.testing import CliRunner
 
@@ -66,3 +67,23 @@ def test_whatever_happens_is_one_sentence(
         told(command)()
     assert caught.value.exit_code == 1
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "side_by_side"),
+    [
+        ("", True),
+        ("--durations=15 -x -v", True),
+        ("-k limits -x", False),
+        ("tests/unit/test_cli.py", False),
+        ("-n 0", False),
+        ("-s", False),
+        ("--pdb", False),
+        ("-p no:xdist", False),
+        ("--lf", False),
+    ],
+)
+def test_all_tests_run_side_by_side_and_chosen_ones_in_one_process(
+    arguments: str, side_by_side: bool
+) -> None:
+    assert bool(processes(arguments.split())) is side_by_side
