@@ -9,7 +9,7 @@ import marine as sea
 from axe import barriers
 from marine import Marine
 from playwright.sync_api import Browser, Page, expect
-from support import stop
+from support import stop, until
 
 Shot = Callable[[Page, str], None]
 DRAWN = (-75.0, 30.0, -40.0, 50.0)  # with the mouse, on a map of the world; `sea.BOX` is inside
@@ -105,7 +105,7 @@ def test_what_was_asked_chosen_and_ordered_is_still_there(
         sides.get_by_label(name).fill(str(value))
     sides.get_by_label("North").press("Enter")
     area = sea.panel(page).get_by_role("button", name=re.compile("^Area"))
-    expect(area).to_contain_text("58° W – 54° W")
+    expect(area).to_contain_text("58° W")
     sea.granules(page, sea.PROFILES)
     page.get_by_role("button", name="Add all that match").click()
     count = re.compile(r"(\d+) granules were added")
@@ -113,6 +113,9 @@ def test_what_was_asked_chosen_and_ordered_is_still_there(
     added = int(count.search(text)[1])  # type: ignore[index]
     assert added >= 5
 
+    # JupyterLab keeps its state a moment after it changed
+    kept = f"{marine.lab('mia')}/api/workspaces/default"
+    until(lambda: f"[{sea.BOX[0]:g}," in page.request.get(kept).text().replace(" ", ""))
     page.reload()
     sea.lab_ready(page)
     panel = sea.panel(page, "Search")
@@ -127,10 +130,12 @@ def test_what_was_asked_chosen_and_ordered_is_still_there(
     second.goto(f"{marine.lab('mia')}/workspaces/second")
     sea.lab_ready(second)
     there = sea.panel(second, "Orders")
-    expect(there.get_by_text("Ready", exact=True)).to_be_visible()
+    ready = there.get_by_text("Ready", exact=True)
+    expect(ready.first).to_be_visible()
+    before = ready.count()
     basket = sea.basket_ready(page)
     basket.get_by_role("button", name=re.compile(r"^Order \d+ files")).click()
-    expect(there.get_by_text("Ready", exact=True)).to_have_count(2)
+    expect(ready).to_have_count(before + 1)
     expect(there.get_by_role("tab", name=re.compile("Basket"))).not_to_contain_text(str(added))
     shot(second, "marine-9-second-tab")
     second.close()
@@ -146,5 +151,5 @@ def test_what_was_asked_chosen_and_ordered_is_still_there(
     page.goto(marine.lab("mia"))
     sea.lab_ready(page)
     panel = sea.panel(page, "Orders")
-    expect(panel.get_by_text("Ready", exact=True)).to_have_count(2)
+    expect(panel.get_by_text("Ready", exact=True)).to_have_count(before + 1)
     expect(panel.get_by_role("tab", name=re.compile("Basket"))).to_contain_text("1")

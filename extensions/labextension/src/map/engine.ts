@@ -37,9 +37,9 @@ export interface IMapCalls {
   onPlace: (place: string) => void;
 }
 
-/** What is seen first: no more of the poles than needed. */
 /** What a person moves the map by. */
 const OWN_WAY = ['pointerdown', 'wheel', 'keydown'] as const;
+/** What is seen first: no more of the poles than needed. */
 const WORLD: Box = [-180, -72, 180, 84];
 const SLOW = 200;
 /** Pixels from a footprint that are still on it. */
