@@ -31,8 +31,13 @@ _OWN = {
 }
 
 
-def details_of(document: Mapping[str, Any], parent: Mapping[str, Any] | None) -> Details:
-    """A granule; `parent` is its data set, if it is known. Raises Refused if it is no item."""
+def details_of(
+    document: Mapping[str, Any], parent: Mapping[str, Any] | None, path: str | None
+) -> Details:
+    """A granule; `parent` is its data set, if it is known, `path` where it is on this server.
+
+    Raises Refused if it is no item.
+    """
     granule = shaping.granule_of(document)
     if granule is None:
         raise Refused(
@@ -49,24 +54,8 @@ def details_of(document: Mapping[str, Any], parent: Mapping[str, Any] | None) ->
         assets=list(_assets(document)),
         licence=shaping.licence_of({**rights, "links": links}),
         citation=_citation(document, above),
-        path=path_of(document),
+        path=path,
     )
-
-
-def path_of(document: Mapping[str, Any]) -> str | None:
-    """Where the granule's file is in the data pool on this server; None if it is not."""
-    from pelagos_client import remote
-    from pelagos_client.access import AccessError
-    from pelagos_client.access.model import Criteria
-    from pelagos_client.access.planning import plan
-
-    try:
-        for one in plan(document, Criteria()):
-            if found := remote.in_pool(document, one):
-                return str(found)
-    except (AccessError, OSError, ValueError, TypeError, AttributeError):
-        return None
-    return None
 
 
 def _citation(document: Mapping[str, Any], parent: Mapping[str, Any]) -> list[Citation]:

@@ -7,21 +7,19 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from jupyterlab_pelagos import shaping
 from jupyterlab_pelagos.base import Refused
+from jupyterlab_pelagos.here import path_of
 from jupyterlab_pelagos.models import Preview, Problem, WantedPreview
 from jupyterlab_pelagos.shared import Shared
 
 SECONDS = 40.0
-_AT_ONCE = 2
-_WAIT = 15.0  # seconds for a turn
 _BYTES = 16 * 2**20
-_turns = threading.BoundedSemaphore(_AT_ONCE)
 _IN_NOTEBOOK = "Open it in a notebook, where you can choose a part of it."
 
 
@@ -35,15 +33,7 @@ def preview(shared: Shared, wanted: WantedPreview) -> Preview:
         request |= _of_granule(shared, wanted)
     else:
         raise Refused(400, Problem("A preview needs a path, or a collection and an item."))
-    if not _turns.acquire(timeout=_WAIT):
-        raise Refused(
-            429,
-            Problem(f"{_AT_ONCE} previews are being made already.", "Try again in a moment."),
-        )
-    try:
-        return _looked(request)
-    finally:
-        _turns.release()
+    return _looked(request)
 
 
 def allowed(shared: Shared, given: str) -> Path:
@@ -71,14 +61,14 @@ def allowed(shared: Shared, given: str) -> Path:
 
 
 def _of_granule(shared: Shared, wanted: WantedPreview) -> dict[str, Any]:
-    from jupyterlab_pelagos.details import path_of
     from jupyterlab_pelagos.handlers.catalogue import catalogue_of, documents_of
 
     document, _ = documents_of(shared, wanted.catalogue, wanted.collection, wanted.item)
-    title = str((document.get("properties") or {}).get("title") or wanted.item)
-    if path := path_of(document):
-        return {"path": path, "name": title}
+    title = shaping.text_of(shaping.mapping(document.get("properties")).get("title"))
+    title = title or wanted.item
     catalogue = catalogue_of(shared, wanted.catalogue)
+    if path := path_of(shared, catalogue, document):
+        return {"path": path, "name": title}
     return {"document": document, "catalogue": catalogue, "name": title}
 
 

@@ -142,12 +142,8 @@ def facets(request: Search) -> Facets:
 
 def granules(request: Search) -> GranulesPage:
     """Step 2: a page of granules. Raises ServiceError, QuestionError."""
-    if request.next:
-        place = _place(request.next)
-    else:
-        place = _first(request)
-        if not place.phases:
-            place.phases = [_Phase(request.collections, True)]
+    place = _place(request.next) if request.next else _first(request)
+    place.phases = place.phases or [_Phase(request.collections, True)]
     phase, *rest = place.phases
     answer = _items(request, phase, place.token, request.limit)
     if not (request.next or _members(answer, "features") or rest) and request.criteria.q.strip():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -78,6 +80,42 @@ def test_a_catalogue_that_is_slow(
     catalogue.routes["/collections"] = slow
     refused = ask("POST", "collections", {})
     assert (refused.status, "does not answer" in refused.json["reason"]) == (503, True)
+
+
+def test_few_searches_at_a_time(
+    jp_fetch: Any, jp_asyncio_loop: asyncio.AbstractEventLoop, catalogue: Loopback
+) -> None:
+    """A catalogue that is slow does not take all threads of the server."""
+    three, lock, counts = threading.Barrier(3), threading.Lock(), {"now": 0, "most": 0}
+
+    def slow(asked: Asked) -> Reply:
+        with lock:
+            counts["now"] += 1
+            counts["most"] = max(counts.values())
+        three.wait(20)
+        with lock:
+            counts["now"] -= 1
+        return reply({"collections": []})
+
+    async def ask() -> int:
+        answer = await jp_fetch("pelagos", "collections", method="POST", body="{}")
+        return int(answer.code)
+
+    async def six() -> list[int]:
+        return await asyncio.gather(*(ask() for _ in range(6)))
+
+    catalogue.routes["/collections"] = slow
+    assert jp_asyncio_loop.run_until_complete(six()) == [200] * 6
+    assert counts["most"] == 3
+
+
+def test_a_place_that_nobody_gave(ask: Ask, catalogue: Loopback) -> None:
+    catalogue.routes["/search"] = reply({"type": "FeatureCollection", "features": []})
+    for place in ("nonsense", "[]", '{"token": 7}'):
+        for path in ("collections", "granules"):
+            refused = ask("POST", path, {"next": place})
+            assert (refused.status, "next" in refused.json["reason"]) == (400, True)
+    assert ask("POST", "granules", {"next": '{"token": "x"}'}).status == 200
 
 
 def test_counts_do_not_wait_for_one_that_is_slow(

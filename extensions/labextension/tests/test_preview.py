@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.resources
 import json
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,12 @@ import netCDF4
 import numpy as np
 import pytest
 from jupyterlab_pelagos import foreign_wire, preview_child, previewing
+from jupyterlab_pelagos.handlers import preview as handler
 from lab_server import Ask
 from loopback import Loopback, Reply, serve
 from shared_data import shared_data
 from stac_remote import collection, item, reply
+from tornado.httpclient import HTTPClientError
 
 PROFILE = "argo/gdac/D4900882_032.nc"
 GEBCO = "argo/gebco/1d16184686cc_GEBCO_2020.nc"
@@ -188,12 +192,41 @@ def test_a_look_that_takes_too_long(look: Any, monkeypatch: pytest.MonkeyPatch) 
     assert (refused.status, "took longer" in refused.json["reason"]) == (504, True)
 
 
-def test_no_more_than_two_at_once(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(previewing, "_WAIT", 0.0)
-    with previewing._turns, previewing._turns:
-        refused = look(PROFILE)
-    assert (refused.status, "already" in refused.json["reason"]) == (429, True)
-    assert look(PROFILE).status == 200
+def test_no_more_than_two_at_once(
+    jp_fetch: Any, jp_asyncio_loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two, over = threading.Barrier(3), threading.Event()
+
+    def preview(*_: Any) -> None:
+        two.wait(20)
+        over.wait(20)
+
+    async def ask() -> int:
+        try:
+            answer = await jp_fetch("pelagos", "preview", method="POST", body="{}")
+        except HTTPClientError as error:
+            return error.code
+        return int(answer.code)
+
+    async def all_of_them() -> list[int]:
+        first = [asyncio.create_task(ask()) for _ in range(2)]
+        await asyncio.to_thread(two.wait, 20)
+        third = await ask()
+        over.set()
+        return [third, *await asyncio.gather(*first)]
+
+    monkeypatch.setattr(previewing, "preview", preview)
+    monkeypatch.setattr(handler, "WAIT", 0.01)
+    assert jp_asyncio_loop.run_until_complete(all_of_them()) == [429, 204, 204]
+    assert jp_asyncio_loop.run_until_complete(asyncio.wait_for(_free(ask, two), 20)) == 204
+
+
+async def _free(ask: Any, two: threading.Barrier) -> Any:
+    """Another one, once the turns are given back."""
+    task = asyncio.create_task(ask())
+    for _ in range(2):  # the barrier is for three
+        asyncio.get_running_loop().run_in_executor(None, two.wait, 20)
+    return await task
 
 
 def test_the_process_goes_before_the_server_does(

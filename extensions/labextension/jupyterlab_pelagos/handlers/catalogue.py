@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from tornado.web import authenticated
 from jupyterlab_pelagos import foreign_catalogue, vre_catalogue
 from jupyterlab_pelagos.base import PelagosHandler
 from jupyterlab_pelagos.details import details_of
+from jupyterlab_pelagos.here import path_of
 from jupyterlab_pelagos.models import (
     Address,
     Asked,
@@ -24,6 +26,9 @@ from jupyterlab_pelagos.models import (
 )
 from jupyterlab_pelagos.shared import Shared
 
+# searches at a time: while a catalogue is slow, all else that needs a thread goes on
+_AT_ONCE = 3
+
 
 class Which(Asked):
     """Query parameters of `granule`."""
@@ -36,16 +41,26 @@ class Which(Asked):
 class SearchHandler(PelagosHandler):
     """`POST /pelagos/collections`, `/matches`, `/facets`, `/granules`."""
 
-    def initialize(self, shared: Shared, work: Callable[[Shared, Search], Any]) -> None:  # type: ignore[override]
+    def initialize(  # type: ignore[override]
+        self, shared: Shared, work: Callable[[Shared, Search], Any], turns: asyncio.Semaphore
+    ) -> None:
         """Take what is to be done with a search."""
         super().initialize(shared)
-        self._work = work
+        self._work, self._turns = work, turns
+        self._is_wanted = True
+
+    def on_connection_close(self) -> None:
+        """Who types on wants the answer no more."""
+        self._is_wanted = False
 
     @authenticated
     @authorized
     async def post(self) -> None:
         """A page, or counts."""
-        await self.answer(self._work, self.shared, self.body(Search))
+        request = self.body(Search)
+        async with self._turns:
+            if self._is_wanted:
+                await self.answer(self._work, self.shared, request)
 
 
 class GranuleHandler(PelagosHandler):
@@ -96,7 +111,9 @@ def granules(shared: Shared, request: Search) -> GranulesPage:
 
 def granule(shared: Shared, which: Which) -> Details:
     """All that is known of one."""
-    return details_of(*documents_of(shared, which.catalogue, which.collection, which.item))
+    document, parent = documents_of(shared, which.catalogue, which.collection, which.item)
+    path = path_of(shared, catalogue_of(shared, which.catalogue), document)
+    return details_of(document, parent, path)
 
 
 def documents_of(
@@ -116,8 +133,9 @@ def routes(shared: Shared) -> list[tuple[str, Any, dict[str, Any]]]:
         "facets": facets,
         "granules": granules,
     }
+    turns = asyncio.Semaphore(_AT_ONCE)
     found: list[tuple[str, Any, dict[str, Any]]] = [
-        (rf"/pelagos/{name}", SearchHandler, {"shared": shared, "work": work})
+        (rf"/pelagos/{name}", SearchHandler, {"shared": shared, "work": work, "turns": turns})
         for name, work in works.items()
     ]
     return [*found, (r"/pelagos/granule", GranuleHandler, {"shared": shared})]

@@ -68,6 +68,9 @@ export function relative(when: Moment, now: number = Date.now()): string {
   const size = Math.abs(seconds);
   const [unit, length] = unitOf(size);
   const count = Math.floor(size / length);
+  if (unit === 'second' && count < 1) {
+    return nows().format(0, unit);
+  }
   return relatives().format(seconds < 0 ? -count : count, unit);
 }
 
@@ -116,6 +119,11 @@ function dates(): Intl.DateTimeFormat {
     'd',
     wanted => new Intl.DateTimeFormat(wanted, { dateStyle: 'medium', timeStyle: 'short' })
   );
+}
+
+// `now`; elsewhere it would say "yesterday" for what may be in the same night
+function nows(): Intl.RelativeTimeFormat {
+  return kept('w', wanted => new Intl.RelativeTimeFormat(wanted, { numeric: 'auto' }));
 }
 
 function relatives(): Intl.RelativeTimeFormat {

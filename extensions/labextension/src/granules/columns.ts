@@ -19,12 +19,33 @@ const WIDTHS: Record<ColumnName, string> = {
   size: '80px'
 };
 
-/** Columns that fit. Before the width is known, all are there. */
-export function columnsFor(width: number): ColumnName[] {
+/**
+ * Columns that fit; before the width is known, all do. What no granule has (`unknown`) leaves its
+ * room to the title.
+ */
+export function columnsFor(
+  width: number,
+  unknown: ReadonlySet<ColumnName> = new Set()
+): ColumnName[] {
   const fit = new Set(
     NEEDED.filter(([, needed]) => !width || width >= needed).map(([name]) => name)
   );
-  return COLUMNS.filter(name => name === 'title' || fit.has(name));
+  return COLUMNS.filter(
+    name => name === 'title' || (fit.has(name) && !unknown.has(name))
+  );
+}
+
+/** Columns of which none of the first granules has anything. */
+export function unknownOf(rows: readonly IGranule[]): Set<ColumnName> {
+  const first = rows.slice(0, 200);
+  const unknown = new Set<ColumnName>();
+  if (first.length && !first.some(one => one.platform)) {
+    unknown.add('platform');
+  }
+  if (first.length && !first.some(one => one.bbox)) {
+    unknown.add('place');
+  }
+  return unknown;
 }
 
 /** For the grid of CSS. */

@@ -6,8 +6,8 @@ import { Button, Problem } from '../common';
 import { useModel } from '../model/base';
 import { CommandIDs, IPelagos } from '../tokens';
 import { IAsset, ICitation, IGranule, IGranuleDetails } from '../types';
+import { copyText } from '../use/clipboard';
 import { AddModel } from './addAll';
-import { copyText } from './copy';
 import { DetailsModel } from './details';
 import { placeText, safeUrl, sizeText, spanText } from './format';
 import { GranulesModel } from './model';
@@ -213,8 +213,7 @@ function Citation({
       )}
       <Button
         onClick={() => {
-          copyText(citation.text || citation.title);
-          setCopied(true);
+          void copyText(citation.text || citation.title).then(() => setCopied(true));
         }}
       >
         {trans.__('Copy citation')}

@@ -6,6 +6,7 @@ import {
   PointerEvent,
   useCallback,
   useEffect,
+  useMemo,
   useRef
 } from 'react';
 
@@ -13,7 +14,7 @@ import { useModel } from '../model/base';
 import { IGranule } from '../types';
 import { HoverModel } from './hover';
 import { GranulesModel, keyOf } from './model';
-import { columnsFor, templateOf } from './columns';
+import { columnsFor, templateOf, unknownOf } from './columns';
 import { Header } from './tableHeader';
 import { Row } from './tableRow';
 import { useWidth } from './hooks';
@@ -45,7 +46,9 @@ export function GranulesTable(props: ITableProps): JSX.Element {
   const grid = useRef<HTMLDivElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const width = useWidth(grid);
-  const columns = columnsFor(width);
+  // eslint-disable-next-line react-hooks/exhaustive-deps -- the first page says enough
+  const unknown = useMemo(() => unknownOf(rows), [generation]);
+  const columns = columnsFor(width, unknown);
   const isNarrow = columns.length === 1;
   const height = isNarrow ? NARROW_HEIGHT : HEIGHT;
   const index = Math.max(0, model.indexOf(focused));

@@ -40,8 +40,8 @@ export interface IMapCalls {
 /** What is seen first: no more of the poles than needed. */
 const WORLD: Box = [-180, -72, 180, 84];
 const SLOW = 200;
-/** More than so many below the pointer are not told apart. */
-const PILE = 100;
+/** Pixels from a footprint that are still on it. */
+const TOUCH = 5;
 
 /** The map without React: OpenLayers, which `SeaMap` loads when it is first shown. */
 export class MapEngine {
@@ -106,7 +106,7 @@ export class MapEngine {
     if (layer) {
       this.map.getLayers().insertAt(0, layer);
     }
-    this.land.setVisible(!layer);
+    this.paint();
   }
 
   /** Show a box with some room around it. */
@@ -262,26 +262,9 @@ export class MapEngine {
     event.stopPropagation();
   };
 
-  /** Of several, the smallest: it could not be reached otherwise. */
   private keyAt(event: MapBrowserEvent): string | null {
-    if (this.footprints.isEmpty) {
-      return null;
-    }
-    let best: { key: string; area: number } | null = null;
-    let seen = 0;
-    this.map.forEachFeatureAtPixel(
-      event.pixel,
-      feature => {
-        const [west, south, east, north] = feature.getGeometry()!.getExtent();
-        const area = (east - west) * (north - south);
-        if (!best || area < best.area) {
-          best = { key: String(feature.getId()), area };
-        }
-        return ++seen >= PILE;
-      },
-      { hitTolerance: 4, layerFilter: layer => layer === this.footprints.all }
-    );
-    return (best as { key: string } | null)?.key ?? null;
+    const resolution = this.map.getView().getResolution() ?? 1;
+    return this.footprints.keyAt(event.coordinate, TOUCH * resolution);
   }
 
   private drawBox(box: Box | null): void {
@@ -318,7 +301,9 @@ export class MapEngine {
     const colours = readColours(this.target);
     const area = new Style({ fill: new Fill({ color: colours.land }) });
     const coast = new Style({ stroke: new Stroke({ color: colours.coast, width: 1 }) });
-    this.land.setStyle(feature => (feature.get('fill') ? area : coast));
+    // tiles show the land themselves; the coast stays
+    const land = this.tiles ? undefined : area;
+    this.land.setStyle(feature => (feature.get('fill') ? land : coast));
     this.grid.take(colours.grid, colours.text, colours.halo);
     this.footprints.paint(colours);
     const boxFill = new Style({ fill: new Fill({ color: colours.boxFill }) });

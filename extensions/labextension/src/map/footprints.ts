@@ -8,12 +8,15 @@ import Stroke from 'ol/style/Stroke';
 import Style from 'ol/style/Style';
 
 import { Box } from '../types';
+import { wrapped } from './geometry';
 import type { IFootprint } from './seaMap';
 import { boxGeometry, footprintFeature } from './shapes';
 import type { IMapColours } from './theme';
 
 /** Features made without a break, so that nothing is held up. */
 const SLICE = 1500;
+/** More than so many at one place are not told apart. */
+const PILE = 100;
 
 interface IKnown {
   bbox: Box | null;
@@ -22,31 +25,18 @@ interface IKnown {
 }
 
 /**
- * Up to 10,000 footprints. Those that are selected or stand out are in layers of their own, and each
- * layer has one style. The many are kept as a picture: OpenLayers draws every layer again for each
- * frame, which takes 40 ms for 10,000 of them, also where only another one stands out.
+ * Up to 10,000 footprints. Those that are selected or stand out are in layers of their own, so that
+ * the many are not drawn again for them, and each layer has one style.
  */
 export class Footprints {
+  /** Drawn once and moved as an image while somebody pans; so are those that are selected. */
   readonly all = pictureOf();
   readonly layers = [this.all, pictureOf(), layerOf()];
 
-  /** What was there under the same key and shape is kept as it is; a further page is only added. */
+  /** Replaced as a whole; what was there under the same key and shape is kept as it is. */
   set(footprints: readonly IFootprint[]): void {
     window.clearTimeout(this.clock);
-    const now = new Map(footprints.map(one => [one.key, one]));
-    const kept = [...this.known].every(([key, { bbox, shape }]) => {
-      const one = now.get(key);
-      return one && one.bbox === bbox && one.shape === shape;
-    });
-    if (kept) {
-      const further = footprints.filter(one => !this.known.has(one.key));
-      this.add(further, new Map(), 0);
-      return;
-    }
-    const before = this.known;
-    this.known = new Map();
-    this.source(0).clear(true);
-    this.add(footprints, before, 0);
+    this.make(footprints, new Map(), 0);
   }
 
   select(keys: ReadonlySet<string>): void {
@@ -69,40 +59,69 @@ export class Footprints {
     high.setStyle(dotted(colours.highFill, colours.high, 2.5, 6));
   }
 
-  get isEmpty(): boolean {
-    return !this.known.size;
+  /**
+   * The footprint at a place, in any copy of the world; `reach` in degrees. Of several the smallest
+   * one: it could not be reached otherwise.
+   */
+  keyAt([x, y]: number[], reach: number): string | null {
+    let best: { key: string; area: number } | null = null;
+    let seen = 0;
+    const inside = wrapped(x);
+    for (const at of [inside, inside + 360, inside - 360]) {
+      this.source(0).forEachFeatureIntersectingExtent(
+        [at - reach, y - reach, at + reach, y + reach],
+        feature => {
+          const [west, south, east, north] = feature.getGeometry()!.getExtent();
+          const area = (east - west) * (north - south);
+          if (!best || area < best.area) {
+            best = { key: String(feature.getId()), area };
+          }
+          return ++seen >= PILE;
+        }
+      );
+    }
+    return (best as { key: string } | null)?.key ?? null;
   }
 
   dispose(): void {
     window.clearTimeout(this.clock);
   }
 
-  private add(
+  private make(
     footprints: readonly IFootprint[],
-    before: ReadonlyMap<string, IKnown>,
+    made: Map<string, IKnown>,
     from: number
   ): void {
-    const made: Feature[] = [];
     const until = Math.min(footprints.length, from + SLICE);
     for (const { key, bbox, shape } of footprints.slice(from, until)) {
-      if (this.known.has(key)) {
-        continue;
-      }
-      const kept = before.get(key);
-      const same = kept && kept.bbox === bbox && kept.shape === shape;
-      const feature = same ? kept.feature : footprintFeature(key, bbox, shape);
-      this.known.set(key, { bbox, shape, feature });
-      if (feature) {
-        made.push(feature);
+      if (!made.has(key)) {
+        const kept = this.known.get(key);
+        const same = kept && kept.bbox === bbox && kept.shape === shape;
+        made.set(
+          key,
+          same ? kept : { bbox, shape, feature: footprintFeature(key, bbox, shape) }
+        );
       }
     }
-    this.source(0).addFeatures(made);
     if (until < footprints.length) {
-      this.clock = window.setTimeout(() => this.add(footprints, before, until));
+      this.clock = window.setTimeout(() => this.make(footprints, made, until));
     } else {
-      this.select(this.selected);
-      this.highlight(this.high.key, this.high.extents);
+      this.take(made);
     }
+  }
+
+  /** All at once: the source tells the map of each change. */
+  private take(made: Map<string, IKnown>): void {
+    const before = this.known;
+    const stays = [...before].every(([key, one]) => made.get(key) === one);
+    const added = stays ? [...made].filter(([key]) => !before.has(key)) : [...made];
+    this.known = made;
+    if (!stays) {
+      this.source(0).clear(true);
+    }
+    this.source(0).addFeatures(added.flatMap(([, one]) => one.feature ?? []));
+    this.select(this.selected);
+    this.highlight(this.high.key, this.high.extents);
   }
 
   private fill(index: number, features: Feature[]): void {
@@ -131,9 +150,12 @@ export function layerOf(): VectorLayer {
   return new VectorLayer({ source: new VectorSource() });
 }
 
-/** `imageRatio`: so much more than is seen, so that moving the map a little needs no new one. */
+/** Drawn as if they did not overlap: many in one stroke, and no darker where they lie on others. */
 function pictureOf(): VectorImageLayer<VectorSource> {
-  return new VectorImageLayer({ source: new VectorSource(), imageRatio: 1.2 });
+  return new VectorImageLayer({
+    source: new VectorSource({ overlaps: false }),
+    imageRatio: 1.5
+  });
 }
 
 /** One style for areas, lines and points. */

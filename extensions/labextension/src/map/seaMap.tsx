@@ -206,14 +206,10 @@ function useProps(engine: MapEngine | null, props: ISeaMapProps): void {
     [engine, numbers]
   );
   useEffect(() => engine?.setFootprints(footprints), [engine, footprints]);
-  useEffect(
-    () => engine?.setSelected(selected),
-    // what is selected may only now be there
-    [engine, selected, footprints]
-  );
+  useEffect(() => engine?.setSelected(selected), [engine, selected]);
   useEffect(
     () => engine?.setHighlighted(highlighted, extents),
-    [engine, highlighted, extents, footprints]
+    [engine, highlighted, extents]
   );
   useEffect(() => {
     void engine?.setTiles(tileUrl);

@@ -11,6 +11,9 @@ export function stateText(trans: TranslationBundle, state: string): string {
     waiting: trans.__('Waiting for its source'),
     verifying: trans.__('Verifying'),
     ready: trans.__('Ready'),
+    present: trans.__('Ready'),
+    absent: trans.__('Gone'),
+    empty: trans.__('No data in it'),
     failed: trans.__('Failed'),
     cancelled: trans.__('Cancelled'),
     expired: trans.__('Expired')

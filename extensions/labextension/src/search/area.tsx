@@ -69,11 +69,11 @@ function Named({ box, onBox, trans }: INamedProps): JSX.Element {
   };
   return (
     <>
-      <div className="jp-Pelagos-row">
-        <label className="jp-Pelagos-grow">
-          <span className="jp-Pelagos-unseen">{trans.__('Named sea')}</span>
+      <div className="jp-Pelagos-formRow">
+        <div className="jp-Pelagos-grow">
           <select
-            className="jp-Pelagos-field"
+            className="jp-Pelagos-input"
+            aria-label={trans.__('Named sea')}
             title={trans.__('Boxes around seas, from IHO S-23 (1953), in whole degrees')}
             value={seaOf(box, all)?.id ?? ''}
             onChange={event => {
@@ -88,7 +88,7 @@ function Named({ box, onBox, trans }: INamedProps): JSX.Element {
               </option>
             ))}
           </select>
-        </label>
+        </div>
         <Button
           title={trans.__('Take the box around what a GeoJSON file has')}
           onClick={() => file.current?.click()}

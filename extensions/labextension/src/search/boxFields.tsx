@@ -72,7 +72,7 @@ export function BoxFields({ box, onBox, trans }: IProps): JSX.Element {
               type="text"
               inputMode="decimal"
               autoComplete="off"
-              className="jp-Pelagos-field"
+              className="jp-Pelagos-input"
               value={texts[side]}
               aria-invalid={errors[side] ? true : undefined}
               aria-describedby={errors[side] ? `${id}-${side}` : undefined}
@@ -88,13 +88,13 @@ export function BoxFields({ box, onBox, trans }: IProps): JSX.Element {
         ))}
       </div>
       {faults.length > 0 && (
-        <ul className="jp-Pelagos-faults" role="alert">
+        <div className="jp-Pelagos-faults" role="alert">
           {faults.map(side => (
-            <li key={side} id={`${id}-${side}`}>
+            <p key={side} id={`${id}-${side}`}>
               {names[side]}: {errors[side]}
-            </li>
+            </p>
           ))}
-        </ul>
+        </div>
       )}
       {box && box[0] > box[2] && (
         <p className="jp-Pelagos-hint">

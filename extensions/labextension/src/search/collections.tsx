@@ -41,7 +41,7 @@ export function Collections({ model, trans, onLook, onOpen }: IProps): JSX.Eleme
       </ul>
       <Problem trans={trans} error={moreError} onRetry={() => void model.more()} />
       {next && !moreError && (
-        <div className="jp-Pelagos-row jp-mod-center">
+        <div className="jp-Pelagos-formRow jp-mod-center">
           <Button disabled={loadingMore} onClick={() => void model.more()}>
             {loadingMore ? trans.__('Loading …') : trans.__('More data sets')}
           </Button>

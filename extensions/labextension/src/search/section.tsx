@@ -179,12 +179,12 @@ function Results({ pelagos, model, onLook }: IResultsProps): JSX.Element {
   const count = matchedText || String(collections.length);
   const title = useMemo(
     () =>
-      !answered
+      !answered || error
         ? trans.__('Data sets')
         : isEmpty(answered)
           ? trans.__('All data sets (%1)', count)
           : trans.__('Data sets (%1)', count),
-    [answered, count, trans]
+    [answered, error, count, trans]
   );
   return (
     <section

@@ -72,7 +72,7 @@ export function TextField({ criteria, model, trans }: IProps): JSX.Element {
         id={`${id}-field`}
         type="text"
         role="combobox"
-        className="jp-Pelagos-field"
+        className="jp-Pelagos-input"
         placeholder={trans.__('Temperature, Argo, chlorophyll …')}
         autoComplete="off"
         spellCheck={false}

@@ -40,7 +40,7 @@ export function Time({ criteria, trans }: IProps): JSX.Element {
       <span>{label}</span>
       <input
         type="date"
-        className="jp-Pelagos-field"
+        className="jp-Pelagos-input"
         value={days[name]}
         max="9999-12-31"
         aria-invalid={fault ? true : undefined}
@@ -52,7 +52,7 @@ export function Time({ criteria, trans }: IProps): JSX.Element {
   );
   return (
     <>
-      <div className="jp-Pelagos-row">
+      <div className="jp-Pelagos-formRow">
         {field('start', trans.__('From'))}
         {field('end', trans.__('To'))}
       </div>
@@ -61,28 +61,26 @@ export function Time({ criteria, trans }: IProps): JSX.Element {
           {fault}
         </p>
       )}
-      <label>
-        <span className="jp-Pelagos-unseen">{trans.__('Often wanted ranges')}</span>
-        <select
-          className="jp-Pelagos-field"
-          value={chosen?.id ?? ''}
-          onChange={event => {
-            const one = all.find(({ id }) => id === event.target.value);
-            if (one) {
-              criteria.change({ start: one.start, end: one.end });
-            }
-          }}
-        >
-          {!chosen && <option value="">{trans.__('Often wanted ranges …')}</option>}
-          {all.map(one => (
-            <option key={one.id} value={one.id}>
-              {one.start
-                ? `${one.title} (${periodOf(one.start, one.end, trans)})`
-                : one.title}
-            </option>
-          ))}
-        </select>
-      </label>
+      <select
+        className="jp-Pelagos-input"
+        aria-label={trans.__('Often wanted ranges')}
+        value={chosen?.id ?? ''}
+        onChange={event => {
+          const one = all.find(({ id }) => id === event.target.value);
+          if (one) {
+            criteria.change({ start: one.start, end: one.end });
+          }
+        }}
+      >
+        {!chosen && <option value="">{trans.__('Often wanted ranges …')}</option>}
+        {all.map(one => (
+          <option key={one.id} value={one.id}>
+            {one.start
+              ? `${one.title} (${periodOf(one.start, one.end, trans)})`
+              : one.title}
+          </option>
+        ))}
+      </select>
     </>
   );
 }

@@ -1,7 +1,7 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import { useState } from 'react';
 
-import { Ago, Button, Meter, format } from '../common';
+import { Ago, Button, Live, Meter, format } from '../common';
 import { StorageModel, actionOf } from '../model/storage';
 import { IAbout, IAreaStatus, IKeeping, IStorage } from '../types';
 
@@ -246,14 +246,20 @@ function Kept({
     done: trans.__('Kept in the workspace'),
     failed: trans.__('Not kept')
   };
+  const over = keeping.filter(one => one.state !== 'running');
   return (
-    <ul className="jp-Pelagos-list" role="status" aria-label={trans.__('Copies')}>
-      {keeping.map(({ id, path, state, message }) => (
-        <li key={id} className={state === 'failed' ? 'jp-Pelagos-problem' : ''}>
-          <strong>{words[state]}:</strong> <span className="jp-Pelagos-name">{path}</span>
-          {message && <span className="jp-Pelagos-dim"> {message}</span>}
-        </li>
-      ))}
-    </ul>
+    <>
+      {/* how they end is said; how far they are would be said too often */}
+      <Live text={over.map(one => `${words[one.state]}: ${one.path}`).join('. ')} />
+      <ul className="jp-Pelagos-list" aria-label={trans.__('Copies')}>
+        {keeping.map(({ id, path, state, message }) => (
+          <li key={id} className={state === 'failed' ? 'jp-Pelagos-problem' : ''}>
+            <strong>{words[state]}:</strong>{' '}
+            <span className="jp-Pelagos-name">{path}</span>
+            {message && <span className="jp-Pelagos-dim"> {message}</span>}
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }

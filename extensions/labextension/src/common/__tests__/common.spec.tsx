@@ -36,6 +36,7 @@ describe('sizes and times', () => {
   it('never promise more time than there is', () => {
     expect(format.relative(NOW / 1000 + 3 * 86400 - 1, NOW)).toBe('in 2 days');
     expect(format.relative('2026-11-21T11:00:00Z', NOW)).toBe('60 minutes ago');
+    expect(format.relative(NOW / 1000, NOW + 500)).toBe('now');
     expect(format.relative('nonsense', NOW)).toBe('');
     expect(format.moment('nonsense')).toBe('');
   });

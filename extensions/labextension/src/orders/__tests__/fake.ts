@@ -1,4 +1,6 @@
+/* eslint @typescript-eslint/no-unused-vars: off -- signatures of the routes, for who looks at their calls */
 import { nullTranslator } from '@jupyterlab/translation';
+import { configure } from '@testing-library/react';
 import { CommandRegistry } from '@lumino/commands';
 import { Signal } from '@lumino/signaling';
 
@@ -8,6 +10,10 @@ import { Changes, SCHEMA_ID } from '../../model/changes';
 import { CriteriaModel } from '../../model/search';
 import { IPelagos } from '../../tokens';
 import { IAbout, IBasket, IBasketItem, IEstimate, IOrder, IStorage } from '../../types';
+
+// a machine with other work must not fail what is only slow
+configure({ asyncUtilTimeout: 15_000 });
+jest.setTimeout(60_000);
 
 export const ABOUT: IAbout = {
   version: '0',

@@ -217,7 +217,26 @@ describe('Python', () => {
       ].join('\n')
     );
     expect(cell('python', { ...granule, catalogue: 'https://x.org/v1' })).toContain(
-      'collections=["c\\""], url="https://x.org/v1")'
+      'collections=["c\\""], url="https://x.org/v1")\ndata = pelagos.open(items)\n'
+    );
+  });
+
+  it.each([
+    ['http://127.0.0.1/api', '127.0.0.1'],
+    ['http://data.example.org:8080/', 'data.example.org:8080'],
+    ['http://stac/', 'stac'],
+    ['https://stac.lan/', 'stac.lan']
+  ])('lets a catalogue of the local network give its files: %s', (catalogue, host) => {
+    const granule: Material = {
+      kind: 'granule',
+      catalogue,
+      collection: 'c',
+      item: 'i',
+      title: '',
+      citations: []
+    };
+    expect(cell('python', granule)).toContain(
+      `data = pelagos.open(items, private_hosts=["${host}"])`
     );
   });
 

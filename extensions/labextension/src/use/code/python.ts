@@ -32,7 +32,7 @@ function cell(material: Material, trans: TranslationBundle): string {
         [IMPORT],
         [
           `items = pelagos.search(ids=[${quote(item)}], collections=[${quote(collection)}]${where})`,
-          'data = pelagos.open(items)',
+          `data = pelagos.open(items${hosts(catalogue)})`,
           'data'
         ]
       );
@@ -143,6 +143,23 @@ export function searchScript(query: IQuery, trans: TranslationBundle): string {
     then,
     ['items']
   );
+}
+
+/**
+ * The place of a catalogue that `open` would take for a private one, though somebody chose it: one
+ * with a port of its own, an address in place of a name, or a name of a local network.
+ */
+function hosts(catalogue: string): string {
+  try {
+    const { host, hostname, port } = new URL(catalogue);
+    const local =
+      port ||
+      !/\.[a-z]/i.test(hostname) ||
+      /\.(local|lan|internal|home|corp)$/i.test(hostname);
+    return local ? `, private_hosts=[${quote(host)}]` : '';
+  } catch {
+    return '';
+  }
 }
 
 function call(name: string, of: string, lines: string[]): string[] {

@@ -1,0 +1,123 @@
+import { Box } from '../../types';
+import { BoxEditor } from '../boxEditor';
+
+/** One degree is one pixel, and all the world is shown twice. */
+const view = {
+  getResolution: () => 1,
+  calculateExtent: () => [-360, -90, 360, 90]
+};
+
+const at = (x: number, y: number, more: object = {}) =>
+  ({
+    coordinate: [x, y],
+    pixel: [x + 360, 90 - y],
+    dragging: false,
+    map: { getView: () => view },
+    originalEvent: { button: 0, shiftKey: false, pointerType: 'mouse', ...more }
+  }) as any;
+
+function make(box: Box | null = null) {
+  const calls = { preview: jest.fn(), done: jest.fn(), cursor: jest.fn() };
+  const editor = new BoxEditor(calls);
+  editor.enabled = true;
+  editor.box = box;
+  const drag = (
+    from: [number, number],
+    to: [number, number],
+    more: object = {}
+  ): boolean => {
+    const taken = editor.handleDownEvent(at(...from, more));
+    if (taken) {
+      editor.handleDragEvent(at(...to, more));
+      editor.handleUpEvent(at(...to, more));
+    }
+    return taken;
+  };
+  return { ...calls, editor, drag };
+}
+
+describe('a drag on the map', () => {
+  it('pans where there is no box, and draws with Shift or the button', () => {
+    const { editor, drag, done } = make();
+    expect(drag([0, 0], [20, 10])).toBe(false);
+    expect(drag([0, 0], [20, 10], { shiftKey: true })).toBe(true);
+    expect(done).toHaveBeenLastCalledWith([0, 0, 20, 10]);
+    editor.drawing = true;
+    drag([30, 10], [10, -5]);
+    expect(done).toHaveBeenLastCalledWith([10, -5, 30, 10]);
+  });
+
+  it('draws across the antimeridian', () => {
+    const { drag, done } = make();
+    drag([170, 0], [200, 10], { shiftKey: true });
+    expect(done).toHaveBeenLastCalledWith([170, 0, -160, 10]);
+    drag([-170, 0], [-200, 10], { shiftKey: true });
+    expect(done).toHaveBeenLastCalledWith([160, 0, -170, 10]);
+  });
+
+  it('moves the box, in any copy of the world', () => {
+    const { drag, done } = make([0, 0, 40, 40]);
+    drag([20, 20], [30, 25]);
+    expect(done).toHaveBeenLastCalledWith([10, 5, 50, 45]);
+    drag([-340, 20], [-330, 25]);
+    expect(done).toHaveBeenLastCalledWith([10, 5, 50, 45]);
+    drag([20, 20], [180, 20]);
+    expect(done).toHaveBeenLastCalledWith([160, 0, -160, 40]);
+  });
+
+  it('resizes at sides and corners', () => {
+    const { drag, done } = make([0, 0, 40, 40]);
+    drag([39, 20], [60, 30]);
+    expect(done).toHaveBeenLastCalledWith([0, 0, 61, 40]);
+    drag([1, 39], [-19, 59]);
+    expect(done).toHaveBeenLastCalledWith([-20, 0, 40, 60]);
+  });
+
+  it('pans in a box that is all there is to see', () => {
+    expect(make([-180, -90, 180, 90]).drag([0, 0], [10, 10])).toBe(true);
+    const near = jest.spyOn(view, 'calculateExtent').mockReturnValue([-20, -20, 20, 20]);
+    expect(make([-50, -50, 50, 50]).drag([0, 0], [10, 10])).toBe(false);
+    near.mockRestore();
+  });
+
+  it('of a few pixels is a click, not a box', () => {
+    const { drag, done, preview } = make([0, 0, 40, 40]);
+    drag([100, 50], [102, 51], { shiftKey: true });
+    expect(done).not.toHaveBeenCalled();
+    expect(preview).toHaveBeenLastCalledWith([0, 0, 40, 40]);
+  });
+
+  it('can be given up', () => {
+    const { editor, done, preview } = make([0, 0, 40, 40]);
+    editor.handleDownEvent(at(20, 20));
+    editor.handleDragEvent(at(50, 50));
+    expect(editor.isBusy).toBe(true);
+    editor.cancel();
+    expect(preview).toHaveBeenLastCalledWith([0, 0, 40, 40]);
+    editor.handleUpEvent(at(50, 50));
+    expect(done).not.toHaveBeenCalled();
+  });
+
+  it('does nothing to a box that is only shown, or with another button', () => {
+    const { editor, drag } = make([0, 0, 40, 40]);
+    expect(drag([20, 20], [30, 30], { button: 2 })).toBe(false);
+    editor.enabled = false;
+    expect(drag([20, 20], [30, 30])).toBe(false);
+  });
+
+  it('is announced by the pointer', () => {
+    const { editor, cursor } = make([0, 0, 40, 40]);
+    const over = (x: number, y: number) => {
+      editor.handleMoveEvent(at(x, y));
+      return cursor.mock.lastCall[0];
+    };
+    expect([over(20, 20), over(0, 20), over(40, 40), over(100, 80)]).toEqual([
+      'move',
+      'ew-resize',
+      'nesw-resize',
+      ''
+    ]);
+    editor.drawing = true;
+    expect(over(20, 20)).toBe('crosshair');
+  });
+});
