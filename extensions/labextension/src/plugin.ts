@@ -141,8 +141,7 @@ export const panel: JupyterFrontEndPlugin<IPelagosPanel> = {
     palette?.addItem({ command: CommandIDs.open, category: trans.__('Marine data') });
     launcher?.add({
       command: CommandIDs.open,
-      category: trans.__('Other'),
-      rank: 0,
+      category: trans.__('Marine data'),
       args: { isLauncher: true }
     });
     return widget;
