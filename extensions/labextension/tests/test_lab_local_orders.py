@@ -256,6 +256,7 @@ def test_who_is_slower_to_go_on_follows_it_all_the_same(
     filled.gate.clear()
     first, _ = a_server(jp_root_dir)
     first.one(Ordering).order(WantedOrder(key=KEY))
+    first.one(Watcher).wake()
     until(filled.files_asked, 30, "a request")
     threading.Timer(0.3, filled.gate.set).start()
     first.stop()
@@ -268,6 +269,7 @@ def test_who_is_slower_to_go_on_follows_it_all_the_same(
         raise OrderError("The order is under way in another program.", "Wait for it.")
 
     monkeypatch.setattr(LocalOrder, "retry", too_late)
+    assert desk.show("local-1").state == "cancelled"
     desk.resume("local-1")
     assert second.one(KnownOrders).local()["local-1"].running
     filled.gate.set()
