@@ -156,6 +156,9 @@ def _ask(name: str, page: Page) -> dict[str, Any]:
         raise _refusal(name, status, content)
     try:
         found = json.loads(content)
+        if b"\\ud" in content or b"\\uD" in content:  # halves of characters can't be sent on
+            whole = json.dumps(found, ensure_ascii=False).encode("utf-8", "replace")
+            found = json.loads(whole)
     except (ValueError, RecursionError) as error:
         raise no_stac(name) from error
     if not isinstance(found, dict):

@@ -272,6 +272,23 @@ def test_a_catalogue_that_sends_a_byte_at_a_time(
     assert ended.wait(10)
 
 
+def test_odd_json_costs_at_most_itself(ask: Ask, remote: Loopback) -> None:
+    """Half a character, and numbers that no float holds, are legal JSON."""
+    huge = 10**400
+    odd = [
+        item("one") | {"bbox": [huge, 0, 1, 1]},
+        item("two") | {"geometry": {"type": "Point", "coordinates": [huge, 1]}},
+    ]
+    odd[0]["properties"] |= {"title": "half \ud83d", "pelagos:depth": [huge]}
+    catalogue = at(remote, (), search=features(*odd))
+    found = ask("POST", "granules", {"catalogue": catalogue, "collections": ["a"]}).json
+    assert [one["id"] for one in found["granules"]] == ["one", "two"]
+    assert found["granules"][0]["title"] == "half ?"
+    remote.routes["/stac/collections/a/items/one"] = reply(odd[0])
+    told = ask("GET", "granule", catalogue=catalogue, collection="a", item="one")
+    assert (told.status, told.json["title"]) == (200, "half ?")
+
+
 def test_redirects_are_followed_for_a_while(ask: Ask, remote: Loopback) -> None:
     at(remote, (), collections=sets(collection("a")))
     remote.routes["/moved"] = Reply(status=301, headers={"Location": "/stac"})
