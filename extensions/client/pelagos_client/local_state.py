@@ -6,6 +6,8 @@ import contextlib
 import fcntl
 import json
 import os
+import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -69,7 +71,9 @@ class LocalState:
         document = {"format": _FORMAT, **asdict(self), "criteria": self.criteria.to_json()}
         target = folder / STATE
         # each thread and program its own, so that two never mix
-        beside = target.with_name(f"{STATE}.{os.getpid()}")
+        # (servers that share a home each count their processes from 1)
+        own = f"{socket.gethostname()}.{os.getpid()}.{threading.get_ident()}"
+        beside = target.with_name(f"{STATE}.{own}")
         try:
             beside.write_text(json.dumps(document, ensure_ascii=False))
             beside.replace(target)

@@ -69,7 +69,8 @@ class PelagosHandler(APIHandler):
 
     async def answer(self, work: Callable[..., R], *arguments: Any, status: int = 200) -> None:
         """Do the work in a thread and send what it returns."""
-        found = await asyncio.to_thread(self._encoded, work, *arguments)
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self.shared.threads, self._encoded, work, *arguments)
         self.set_status(status if found else 204)
         if found:
             self.set_header("Content-Type", "application/json")

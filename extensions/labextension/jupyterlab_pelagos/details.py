@@ -86,7 +86,7 @@ def _assets(document: Mapping[str, Any]) -> Iterator[Asset]:
 def _properties(properties: Mapping[str, Any]) -> Iterator[Property]:
     """What is not told elsewhere, with what it is called for people."""
     depth = shaping.listed(properties.get("pelagos:depth"))
-    if depth and all(isinstance(one, int | float) for one in depth):
+    if depth and all(map(shaping.is_number, depth)):
         yield Property("Depth", " to ".join(f"{one:g}" for one in depth[:2]) + " m")
     if parameters := shaping.parameters_of(properties):
         yield Property("Parameters", ", ".join(parameters))

@@ -24,6 +24,7 @@ _CHUNK = 2**16
 _FRESH = 600.0  # seconds for which a landing page is taken as it was
 _KEPT = 20
 _REASON_BYTES = 2**16
+_HOPS = 6  # redirects, and the answer
 
 
 class Page(msgspec.Struct):
@@ -133,25 +134,20 @@ def no_stac(name: str) -> Refused:
 
 def _ask(name: str, page: Page) -> dict[str, Any]:
     import requests
+    import urllib3
 
     deadline = time.monotonic() + SECONDS
     try:
         with requests.Session() as session:
-            response = session.request(
-                page.method,
-                page.url,
-                json=page.body,
-                auth=_signed,
-                headers={"Accept": "application/geo+json, application/json"},
-                timeout=(10, SECONDS),
-                stream=True,
-            )
-            with response:
-                content = _content(name, response, deadline)
-                status = response.status_code
-    except requests.Timeout as error:
+            status, content = _followed(session, name, page, deadline)
+    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
         raise _late(name) from error
-    except (requests.RequestException, ValueError, OSError) as error:
+    except (
+        requests.RequestException,
+        urllib3.exceptions.HTTPError,
+        ValueError,
+        OSError,
+    ) as error:
         raise Refused(
             503,
             Problem(f"{name} does not answer.", "Look at its address, or try again in a minute."),
@@ -160,11 +156,43 @@ def _ask(name: str, page: Page) -> dict[str, Any]:
         raise _refusal(name, status, content)
     try:
         found = json.loads(content)
+        if b"\\ud" in content or b"\\uD" in content:  # halves of characters can't be sent on
+            whole = json.dumps(found, ensure_ascii=False).encode("utf-8", "replace")
+            found = json.loads(whole)
     except (ValueError, RecursionError) as error:
         raise no_stac(name) from error
     if not isinstance(found, dict):
         raise no_stac(name)
     return found
+
+
+def _followed(session: Any, name: str, page: Page, deadline: float) -> tuple[int, bytes]:
+    """Status and content, where redirects lead: requests would read their bodies without limits."""
+    import requests
+
+    session.get_redirect_target = lambda _: None  # it would read the body even if it follows none
+    url, method, body = page.url, page.method, page.body
+    for _ in range(_HOPS):
+        response = session.request(
+            method,
+            url,
+            json=body,
+            auth=_signed,
+            headers={"Accept": "application/geo+json, application/json"},
+            timeout=(10, SECONDS),
+            stream=True,
+            allow_redirects=False,
+        )
+        with response:
+            target = requests.Session.get_redirect_target(session, response)
+            if target is None:
+                return response.status_code, _content(name, response, deadline)
+        if time.monotonic() > deadline:
+            raise _late(name)
+        url = urljoin(url, target)
+        if response.status_code not in (307, 308):
+            method, body = "GET", None
+    raise Refused(502, Problem(f"{name} redirects without end.", "Look at its address."))
 
 
 def _signed(request: Any) -> Any:
@@ -179,7 +207,9 @@ def _signed(request: Any) -> Any:
 
 def _content(name: str, response: Any, deadline: float) -> bytes:
     found = bytearray()
-    for chunk in response.iter_content(_CHUNK):
+    # others wait for a whole chunk: who sends a byte at a time would never be late
+    read = getattr(response.raw, "read1", response.raw.read)
+    while chunk := read(_CHUNK, decode_content=True):
         found += chunk
         if len(found) > _BYTES:
             raise Refused(

@@ -129,19 +129,37 @@ class Desk:
     def resume(self, order: str) -> None:
         """Go on with a local order that ended because its server did. Raises OrderError."""
         from pelagos_client.errors import OrderError
-        from pelagos_client.order_model import OrderState
 
         try:
             with self._reading:
-                made = self._opened(order)
-                state = made.status.state
-                if state is OrderState.CANCELLED:
-                    made.retry()
-            if state.over and state is not OrderState.CANCELLED:
+                state = self._opened(order).status.state
+            if state.over and not self.take_over(order):
                 self._known.set_running(order, False)
         except OrderError:
             self._known.set_running(order, False)
             raise
+
+    def take_over(self, order: str) -> bool:
+        """Go on with a local order whose server stopped, unless a person cancelled it."""
+        from pelagos_client.errors import OrderError
+        from pelagos_client.local_state import STOP
+        from pelagos_client.order_model import OrderState
+
+        with self._reading:
+            try:
+                made = self._opened(order)
+                if made.status.state is not OrderState.CANCELLED:
+                    return False
+                # a person's cancel says so first; another program's leaves this file
+                entry = self._known.local().get(order)
+                if entry is None or not entry.running or (made.folder / STOP).exists():
+                    return False
+                made.retry()
+            except OrderError as error:
+                # another server of this person was faster
+                self._shared.log.info("%s: %s", order, error)
+                return not self._opened(order).status.state.over
+        return True
 
     def pause(self) -> None:
         """End local orders of this server, which goes; the next one goes on with them."""

@@ -52,13 +52,14 @@ def folder_of(shared: Shared, to: str) -> Path:
         raise Refused(400, Problem(f"“{to}” is no place for an order.", hint))
     try:
         found = Path(os.path.realpath(shared.root / Path(to).expanduser()))
+        is_file = found.exists() and not found.is_dir()
     except (ValueError, RuntimeError, OSError):
         raise Refused(400, Problem(f"“{to}” is no name of a folder.", _CHOOSE)) from None
     if not any(found.is_relative_to(base) for base in _bases(shared)):
         raise Refused(
             400, Problem(f"“{to}” is not below the folder that the file browser shows.", _CHOOSE)
         )
-    if found.exists() and not found.is_dir():
+    if is_file:
         raise Refused(400, Problem(f"“{to}” is a file.", _CHOOSE))
     return found
 

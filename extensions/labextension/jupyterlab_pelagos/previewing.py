@@ -40,9 +40,13 @@ def allowed(shared: Shared, given: str) -> Path:
     """A path of this server's folders, without links. Raises Refused for others."""
     from pelagos_client import folders
 
-    if "\0" in given:
-        raise Refused(400, Problem("path: it has a character that no path has."))
-    real = Path(os.path.realpath(shared.root / Path(given).expanduser()))
+    try:
+        real = Path(os.path.realpath(shared.root / Path(given).expanduser()))
+        there = real.exists()
+    except (ValueError, RuntimeError, OSError):  # no such user, too long, not to be looked into
+        raise Refused(
+            400, Problem(f"{given[:200]!r} is no path that can be read.", "Give another one.")
+        ) from None
     roots = [shared.root, Path.home(), folders.workspace(), folders.dataspace()]
     if not any(real.is_relative_to(os.path.realpath(root)) for root in roots):
         raise Refused(
@@ -52,7 +56,7 @@ def allowed(shared: Shared, given: str) -> Path:
                 "Give a path below your home, the workspace or the dataspace.",
             ),
         )
-    if not real.exists():
+    if not there:
         raise Refused(
             404,
             Problem(f"There is no file {given[:200]}.", "It may have expired: retry its order."),

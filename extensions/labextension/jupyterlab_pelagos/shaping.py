@@ -5,7 +5,6 @@ them as text, so HTML in them does nothing.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -93,7 +92,7 @@ def box_of(value: object) -> Box | None:
     """A box of four or six numbers; None if it is absurd. Longitudes to 360 are turned."""
     if not isinstance(value, list | tuple) or len(value) not in (4, 6):
         return None
-    if not all(_is_number(one) for one in value):
+    if not all(is_number(one) for one in value):
         return None
     west, south = float(value[0]), float(value[1])
     east, north = (float(value[2]), float(value[3])) if len(value) == 4 else map(float, value[3:5])
@@ -110,8 +109,9 @@ def _turned(longitude: float) -> float:
     return (longitude + 180) % 360 - 180
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def is_number(value: object) -> bool:
+    """Whether it is a finite number, and no integer that is too large for a float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def shape_of(value: object, box: Box | None = None) -> dict[str, Any] | None:
@@ -136,7 +136,7 @@ def _positions(value: object, deep: int, counter: list[int]) -> Any:
         return None
     if deep == 0:
         counter[0] += 1
-        if counter[0] > _POSITIONS or len(value) < 2 or not all(map(_is_number, value[:2])):
+        if counter[0] > _POSITIONS or len(value) < 2 or not all(map(is_number, value[:2])):
             return None
         longitude, latitude = value[:2]
         return [longitude, latitude] if abs(longitude) <= 360 and abs(latitude) <= 90 else None

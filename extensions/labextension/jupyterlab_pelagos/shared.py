@@ -7,6 +7,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ import msgspec
 from jupyterlab_pelagos.models import Problem, Refusal, Terms
 
 T = TypeVar("T")
+_THREADS = 16  # requests that wait for others at a time
 CHANGED = "urn:pelagos:jupyterlab:changed"
 
 
@@ -38,6 +40,11 @@ class Shared:
     _sequence: Any = field(default_factory=lambda: itertools.count(1))
     _parts: dict[type, Any] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.RLock)
+    # not the loop's own few, which look up the hub's name and serve other extensions: a disk or a
+    # service that hangs must hold up nothing but what asks for it
+    threads: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(_THREADS, "pelagos")
+    )
 
     def one(self, kind: Callable[[Shared], T]) -> T:
         """The one `kind` of this server, made when it is first asked for."""
@@ -54,6 +61,7 @@ class Shared:
         for part in parts:
             with contextlib.suppress(AttributeError):
                 part.stop()
+        self.threads.shutdown(wait=False, cancel_futures=True)
 
     def emit(self, kind: str, id_: str = "", sequence: int | None = None) -> None:
         """Tell the browser that something changed: a reason to ask, and no more."""

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -88,7 +89,9 @@ class StateFile(Generic[T]):
         """Replace it, whole or not at all. Call it within `locked`."""
         with self._lock:
             self._value = value
-            beside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+            # servers that share a home each count their processes from 1
+            own = f"{socket.gethostname()}.{os.getpid()}"
+            beside = self._path.with_name(f"{self._path.name}.{own}")
             try:
                 with beside.open("wb") as file:
                     file.write(msgspec.json.encode(value))

@@ -43,6 +43,7 @@ class Watcher:
         self._end_stream: Callable[[], None] | None = None
         self._told: dict[str, tuple[int, float]] = {}  # sequence and when it was told
         self._running: set[str] = set()  # orders of the data pool that are under way
+        self._open: set[str] = set()  # local orders that were under way at the last look
         self._ended: set[str] = set()  # local orders that were over at the last look
         self._last = 0  # sequence of the newest event
 
@@ -188,15 +189,20 @@ class Watcher:
         """Tell of changes; whether an order is under way."""
         busy = False
         for name, entry in self._known.local().items():
-            if not entry.running:
+            # whose end another server of this person asked for is followed until it came
+            if not entry.running and name not in self._open:
                 continue
             order = self._desk.show(name)
             self._tell(name, order.sequence)
             if order.state not in _OVER:
+                self._open.add(name)
                 self._ended.discard(name)
                 self._shared.active()
+            elif not self._stopping.is_set() and self._desk.take_over(name):
+                self._ended.discard(name)
             elif name in self._ended:
                 self._ended.discard(name)
+                self._open.discard(name)
                 self._known.set_running(name, False)
                 continue
             else:  # looked at once more: the last change must be told

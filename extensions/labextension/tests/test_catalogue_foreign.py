@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -242,6 +244,60 @@ def test_a_catalogue_that_is_slow(
     remote.routes["/stac"] = slow
     refused = ask("POST", "collections", {"catalogue": f"{remote.url}/stac"})
     assert (refused.status, "did not answer within" in refused.json["reason"]) == (504, True)
+
+
+@pytest.mark.parametrize("status", [200, 302])
+def test_a_catalogue_that_sends_a_byte_at_a_time(
+    ask: Ask, remote: Loopback, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """Each byte is in time: a search would hold its turn, and all others, for hours."""
+    monkeypatch.setattr(foreign_wire, "SECONDS", 0.5)
+    ended = threading.Event()
+
+    def drip(asked: Asked) -> None:
+        asked.handler.send_response(status)
+        asked.handler.send_header("Content-Length", "1000000")
+        asked.handler.send_header("Location", "/elsewhere")
+        asked.handler.end_headers()
+        with contextlib.suppress(OSError):
+            while not asked.server.stopping.wait(0.05):
+                asked.handler.wfile.write(b" ")
+        asked.handler.close_connection = True
+        ended.set()
+
+    remote.routes["/stac"] = drip
+    remote.routes["/elsewhere"] = Reply("{}")
+    refused = ask("POST", "collections", {"catalogue": f"{remote.url}/stac"})
+    assert refused.status == (504 if status == 200 else 502)
+    assert ended.wait(10)
+
+
+def test_odd_json_costs_at_most_itself(ask: Ask, remote: Loopback) -> None:
+    """Half a character, and numbers that no float holds, are legal JSON."""
+    huge = 10**400
+    odd = [
+        item("one") | {"bbox": [huge, 0, 1, 1]},
+        item("two") | {"geometry": {"type": "Point", "coordinates": [huge, 1]}},
+    ]
+    odd[0]["properties"] |= {"title": "half \ud83d", "pelagos:depth": [huge]}
+    catalogue = at(remote, (), search=features(*odd))
+    found = ask("POST", "granules", {"catalogue": catalogue, "collections": ["a"]}).json
+    assert [one["id"] for one in found["granules"]] == ["one", "two"]
+    assert found["granules"][0]["title"] == "half ?"
+    remote.routes["/stac/collections/a/items/one"] = reply(odd[0])
+    told = ask("GET", "granule", catalogue=catalogue, collection="a", item="one")
+    assert (told.status, told.json["title"]) == (200, "half ?")
+
+
+def test_redirects_are_followed_for_a_while(ask: Ask, remote: Loopback) -> None:
+    at(remote, (), collections=sets(collection("a")))
+    remote.routes["/moved"] = Reply(status=301, headers={"Location": "/stac"})
+    remote.routes["/circle"] = Reply(status=302, headers={"Location": "/circle"})
+    remote.routes["/moved/collections"] = remote.routes["/stac/collections"]
+    found = ask("POST", "collections", {"catalogue": f"{remote.url}/moved"}).json
+    assert [one["id"] for one in found["collections"]] == ["a"]
+    refused = ask("POST", "collections", {"catalogue": f"{remote.url}/circle"})
+    assert (refused.status, "without end" in refused.json["reason"]) == (502, True)
 
 
 def test_an_answer_that_does_not_end(

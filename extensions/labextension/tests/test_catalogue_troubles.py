@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from catalogue_service import HubStandIn, Service, settings
 from jupyterlab_pelagos import together, vre_catalogue
+from jupyterlab_pelagos.basket import BasketStore
 from lab_server import Ask
 from loopback import Asked, Loopback, Reply, serve
 from pelagos.catalogue.index import Writer
@@ -107,6 +109,33 @@ def test_few_searches_at_a_time(
     catalogue.routes["/collections"] = slow
     assert jp_asyncio_loop.run_until_complete(six()) == [200] * 6
     assert counts["most"] == 3
+
+
+def test_what_hangs_leaves_the_loops_own_threads_to_others(
+    jp_fetch: Any, jp_asyncio_loop: asyncio.AbstractEventLoop, jp_serverapp: Any
+) -> None:
+    """The loop has few threads, which also look up the hub's address for every sign-in."""
+    gate, begun = threading.Event(), asyncio.Event()
+    few = ThreadPoolExecutor(1)
+    jp_asyncio_loop.set_default_executor(few)
+
+    def hang() -> dict[str, bool]:
+        jp_asyncio_loop.call_soon_threadsafe(begun.set)
+        gate.wait(30)
+        return {}
+
+    jp_serverapp.web_app.settings["pelagos_shared"].one(BasketStore).get = hang
+
+    async def both() -> tuple[str, int]:
+        asked = asyncio.ensure_future(jp_fetch("pelagos", "basket"))
+        await asyncio.wait_for(begun.wait(), 20)
+        try:
+            told = await asyncio.wait_for(asyncio.to_thread(lambda: "there"), 5)
+        finally:
+            gate.set()
+        return told, (await asked).code
+
+    assert jp_asyncio_loop.run_until_complete(both()) == ("there", 200)
 
 
 def test_a_place_that_nobody_gave(ask: Ask, catalogue: Loopback) -> None:

@@ -120,7 +120,8 @@ def test_targets_are_below_the_root(ask: Ask, jp_root_dir: Path, tmp_path: Path)
     (jp_root_dir / "out").symlink_to(tmp_path)
     (jp_root_dir / "note.txt").write_text("x")
     assert ask("POST", "basket", {"kind": "set", "to": "data/mine"}).json["to"] == "data/mine"
-    refused = ("/etc", "../elsewhere", "out/x", "note.txt", "dataspce", "dataspace", "a\0b", " ")
+    refused = ("/etc", "../elsewhere", "out/x", "note.txt", "dataspce", "dataspace", "a\0b", " ",
+               "x" * 300, "~nobody-here/x")  # fmt: skip
     for to in refused:
         answer = ask("POST", "basket", {"kind": "set", "to": to})
         assert answer.status in (400, 409), to

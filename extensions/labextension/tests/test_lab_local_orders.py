@@ -19,6 +19,7 @@ from jupyterlab_pelagos.watching import Watcher
 from lab_server import Answer, Ask
 from lab_stac import BODY, SEARCH, Catalogue
 from loopback import Reply, serve
+from pelagos_client.local_state import STOP
 from support import until
 
 KEY = "0123456789abcdef"
@@ -224,6 +225,93 @@ def test_the_next_server_goes_on(
     third, _ = a_server(jp_root_dir)
     third.one(Watcher).begin()
     assert not any(one.name.startswith("pelagos-") for one in threading.enumerate())
+
+
+def test_another_server_that_is_there_goes_on(
+    ask: Ask, filled: Catalogue, jp_root_dir: Path
+) -> None:
+    """Two servers of one person: the one that fetches stops, the other one takes over."""
+    filled.gate.clear()
+    first, _ = a_server(jp_root_dir)
+    first.one(Ordering).order(WantedOrder(key=KEY))
+    first.one(Watcher).wake()
+    until(filled.files_asked, 30, "a request")
+    second, told = a_server(jp_root_dir)
+    second.one(Watcher).begin()
+    until(lambda: told, 10, "the second one sees it")
+    threading.Timer(0.3, filled.gate.set).start()
+    first.stop()
+    until(lambda: second.one(Desk).show("local-1").state == "ready", 60, "the order")
+    until(lambda: not second.one(KnownOrders).local()["local-1"].running, 10, "its end")
+    assert told[-1]["sequence"] == second.one(Desk).show("local-1").sequence
+    second.stop()
+
+
+def test_who_is_slower_to_go_on_follows_it_all_the_same(
+    ask: Ask, filled: Catalogue, jp_root_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pelagos_client.errors import OrderError
+    from pelagos_client.local_orders import LocalOrder
+
+    filled.gate.clear()
+    first, _ = a_server(jp_root_dir)
+    first.one(Ordering).order(WantedOrder(key=KEY))
+    first.one(Watcher).wake()
+    until(filled.files_asked, 30, "a request")
+    threading.Timer(0.3, filled.gate.set).start()
+    first.stop()
+    second, _ = a_server(jp_root_dir)
+    desk, again = second.one(Desk), LocalOrder.retry
+
+    def too_late(order: LocalOrder) -> LocalOrder:
+        filled.gate.clear()
+        again(order)
+        raise OrderError("The order is under way in another program.", "Wait for it.")
+
+    monkeypatch.setattr(LocalOrder, "retry", too_late)
+    assert desk.show("local-1").state == "cancelled"
+    desk.resume("local-1")
+    assert second.one(KnownOrders).local()["local-1"].running
+    filled.gate.set()
+    until(lambda: desk.show("local-1").state == "ready", 60, "the order")
+    second.stop()
+
+
+def test_what_another_program_cancelled_stays_so(
+    ask: Ask, filled: Catalogue, jp_root_dir: Path
+) -> None:
+    """A notebook asks for the end by a file: nobody takes over what is not wanted."""
+    filled.gate.clear()
+    first, told = a_server(jp_root_dir)
+    made = first.one(Ordering).order(WantedOrder(key=KEY))
+    first.one(Watcher).wake()
+    until(filled.files_asked, 30, "a request")
+    (Path(made.folder) / STOP).touch()
+    filled.gate.set()
+    until(lambda: not first.one(KnownOrders).local()["local-1"].running, 30, "its end")
+    assert first.one(Desk).show("local-1").state == "cancelled"
+    assert told[-1]["sequence"] == first.one(Desk).show("local-1").sequence
+    first.stop()
+
+
+def test_an_end_that_another_server_asked_for_is_told(
+    ask: Ask, filled: Catalogue, jp_root_dir: Path
+) -> None:
+    filled.gate.clear()
+    first, told = a_server(jp_root_dir)
+    first.one(Ordering).order(WantedOrder(key=KEY))
+    first.one(Watcher).wake()
+    until(lambda: told, 30, "the first look")
+    second, _ = a_server(jp_root_dir)
+    second.one(KnownOrders).set_running("local-1", False)  # as `cancel` does first
+    folder = second.one(KnownOrders).folder("local-1")
+    assert folder is not None
+    (folder / STOP).touch()
+    filled.gate.set()
+    until(lambda: first.one(Desk).show("local-1").state == "cancelled", 30, "its end")
+    sequence = first.one(Desk).show("local-1").sequence
+    until(lambda: told[-1]["sequence"] == sequence, 10, "its last event")
+    first.stop()
 
 
 def test_what_a_person_cancelled_stays_so(ask: Ask, filled: Catalogue, jp_root_dir: Path) -> None:

@@ -169,7 +169,8 @@ def test_only_files_of_this_server_are_looked_at(ask: Ask, home: Path, tmp_path:
         refused = ask("POST", "preview", {"path": str(path)})
         assert (refused.status, "none of your folders" in refused.json["reason"]) == (403, True)
     assert ask("POST", "preview", {"path": str(home / "none.nc")}).status == 404
-    assert ask("POST", "preview", {"path": "a\0b"}).status == 400
+    for odd in ("a\0b", "~no-such-person/x.nc", "x" * 300):
+        assert ask("POST", "preview", {"path": odd}).status == 400, odd
     assert ask("POST", "preview", {}).status == 400
 
 
