@@ -7,3 +7,4 @@ export * from './progress';
 export * from './link';
 export * from './visible';
 export * from './store';
+export * from './focus';

@@ -42,7 +42,8 @@ export function Actions({ pelagos, model, adding, isNarrow }: IProps): JSX.Eleme
       >
         <Button
           kind="accept"
-          disabled={!count || busy}
+          disabled={!count}
+          aria-disabled={busy || undefined}
           title={count ? totalText(chosen, trans) : trans.__('Select granules first')}
           onClick={() => void adding.add(chosen)}
         >
@@ -51,7 +52,8 @@ export function Actions({ pelagos, model, adding, isNarrow }: IProps): JSX.Eleme
             : trans.__('Add to basket')}
         </Button>
         <Button
-          disabled={!state.rows.length || busy}
+          disabled={!state.rows.length}
+          aria-disabled={busy || undefined}
           onClick={() => void adding.addAll()}
         >
           {trans.__('Add all that match')}
@@ -119,7 +121,12 @@ function Count({
     const text = matchedText || (model.isComplete ? number(rows.length) : '');
     parts.push(
       text
-        ? trans._n('%2 granule', '%2 granules', matched ?? 2, text)
+        ? trans._n(
+            '%2 granule',
+            '%2 granules',
+            matched ?? (model.isComplete ? rows.length : 2),
+            text
+          )
         : trans.__('%1 or more granules', number(rows.length))
     );
     if (!model.isComplete && rows.length) {

@@ -61,6 +61,11 @@ export class AddModel extends Model<IAddState> {
     }
     this.isCancelled = false;
     const criteria = granules.criteria.state;
+    while (granules.state.loading === 'first' && !this.isCancelled) {
+      // the rows are still those of the search before
+      this.tell('loading', 0, null);
+      await granules.more();
+    }
     this.tell('loading', granules.state.rows.length, granules.state.matched);
     let going = granules.state.next !== null;
     while (going && !this.isCancelled) {

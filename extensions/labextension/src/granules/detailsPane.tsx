@@ -149,7 +149,7 @@ function Files({
       {!assets.length && (
         <p className="jp-Pelagos-note">{trans.__('The catalogue names no file.')}</p>
       )}
-      <ul className="jp-Pelagos-files">
+      <ul className="jp-Pelagos-assets">
         {assets.map(asset => (
           <li key={asset.key}>
             <Outside url={asset.url}>{asset.title || asset.key}</Outside>

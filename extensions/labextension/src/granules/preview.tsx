@@ -28,7 +28,7 @@ export function PreviewPart({ model, trans }: IProps): JSX.Element {
           <label className="jp-Pelagos-labelled">
             {trans.__('Variable')}
             <select
-              className="jp-Pelagos-field"
+              className="jp-Pelagos-input"
               value={variable || shownVariable(preview)}
               disabled={previewing}
               onChange={event => void model.look(event.target.value)}

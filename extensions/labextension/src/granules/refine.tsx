@@ -50,26 +50,31 @@ function Words({ criteria, trans }: IProps): JSX.Element {
   // it may be changed elsewhere
   useEffect(() => setText(q), [q]);
   useEffect(() => () => window.clearTimeout(clock.current), []);
-  const onChange = (now: string, at: number) => {
+  const take = (now: string) => {
+    window.clearTimeout(clock.current);
+    clock.current = 0;
+    if (now.trim() !== criteria.state.q) {
+      criteria.change({ q: now.trim() });
+    }
+  };
+  const onChange = (now: string) => {
     setText(now);
     window.clearTimeout(clock.current);
-    clock.current = window.setTimeout(() => {
-      if (now.trim() !== criteria.state.q) {
-        criteria.change({ q: now.trim() });
-      }
-    }, at);
+    clock.current = window.setTimeout(() => take(now), PAUSE);
   };
   return (
     <input
       type="search"
-      className="jp-Pelagos-field jp-Pelagos-wordsField"
+      className="jp-Pelagos-input jp-Pelagos-wordsField"
       aria-label={trans.__('Words in granules')}
       placeholder={trans.__('Words, such as a platform or station')}
       value={text}
-      onChange={event => onChange(event.target.value, PAUSE)}
+      onChange={event => onChange(event.target.value)}
+      // what is pressed next is about these words
+      onBlur={() => clock.current && take(text)}
       onKeyDown={event => {
         if (event.key === 'Enter') {
-          onChange(text, 0);
+          take(text);
         }
       }}
     />

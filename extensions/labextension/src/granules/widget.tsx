@@ -1,6 +1,7 @@
 import { ReactWidget } from '@jupyterlab/ui-components';
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
+import { keepFocus } from '../common/focus';
 import { pelagosIcon } from '../icons';
 import { SeaMap } from '../map/seaMap';
 import { CriteriaModel } from '../model/search';
@@ -33,6 +34,7 @@ export class GranulesWidget extends ReactWidget {
     this.adding = new AddModel(this.model, pelagos.basket);
     this.details = new DetailsModel(pelagos.api);
     this.addClass('jp-Pelagos-granulesWidget');
+    keepFocus(this.node);
     this.title.label = title || trans.__('Granules');
     this.title.caption = title
       ? trans.__('Granules of %1', title)

@@ -46,7 +46,7 @@ function Citations({
       {citations.map((one, index) => (
         <section key={index} aria-label={one.title}>
           <h3>{one.title}</h3>
-          <p className="jp-Pelagos-citation">{one.text || one.title}</p>
+          <p className="jp-Pelagos-citationText">{one.text || one.title}</p>
           <p>
             {one.doi && (
               <Link url={one.url || `https://doi.org/${one.doi}`}>{one.doi}</Link>

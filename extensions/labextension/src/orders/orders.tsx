@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'react';
 
-import { Button, Live, Problem, format, useNow } from '../common';
+import { Button, Live, Problem, format, useNow, useVisible } from '../common';
 import { useModel } from '../model/base';
 import { OrdersModel } from '../model/orders';
 import { CommandIDs, IPelagos } from '../tokens';
@@ -21,6 +21,11 @@ export function OrdersSection({
   const { orders, error, focus } = useModel(model);
   const [shown, setShown] = useState(PAGE);
   const now = useNow(30_000);
+  const root = useRef<HTMLDivElement>(null);
+  // what is not on the screen can't take the focus
+  const visible = useVisible(root);
+  const goal = focus ? (orders?.findIndex(one => one.id === focus) ?? -1) : -1;
+  useEffect(() => setShown(before => Math.max(before, goal + 1)), [goal]);
   const [news, setNews] = useState('');
   const states = useRef(new Map<string, string>());
   useEffect(() => {
@@ -31,7 +36,12 @@ export function OrdersSection({
     }
   }, [orders, trans]);
   return (
-    <div className="jp-Pelagos-orders" role="region" aria-label={trans.__('Orders')}>
+    <div
+      ref={root}
+      className="jp-Pelagos-orders"
+      role="region"
+      aria-label={trans.__('Orders')}
+    >
       <Live text={news} />
       <Problem
         trans={trans}
@@ -60,7 +70,7 @@ export function OrdersSection({
           model={model}
           order={order}
           now={now}
-          focused={focus === order.id}
+          focused={visible && focus === order.id}
         />
       ))}
       {orders && orders.length > shown && (

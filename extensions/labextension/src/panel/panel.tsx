@@ -11,6 +11,7 @@ import {
   lazy
 } from 'react';
 
+import { keepFocus } from '../common/focus';
 import { IPelagosPanel, ISection } from '../tokens';
 import { pelagosIcon } from '../icons';
 
@@ -22,6 +23,7 @@ export class PelagosPanel extends ReactWidget implements IPelagosPanel {
     this.title.icon = pelagosIcon;
     this.title.caption = trans.__('Marine data');
     this.addClass('jp-Pelagos-panel');
+    keepFocus(this.node);
   }
 
   /** Somebody asks for the panel. */

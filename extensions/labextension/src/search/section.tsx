@@ -266,9 +266,11 @@ function Actions({ pelagos, model, onOpen }: IActionsProps): JSX.Element {
 
 /** What is said to who does not see the list. */
 function said(
-  { searching, error, answered }: SearchModel['state'],
+  { searching, error, answered, matched }: SearchModel['state'],
   count: string,
   { trans }: IPelagos
 ): string {
-  return searching || error || !answered ? '' : trans.__('%1 data sets found', count);
+  return searching || error || !answered
+    ? ''
+    : trans._n('%2 data set found', '%2 data sets found', matched ?? 2, count);
 }

@@ -338,6 +338,26 @@ describe('the basket gets', () => {
     expect(basket.count).toBe(5000);
   });
 
+  it('what is searched for now, not what was found before', async () => {
+    const { model, criteria, adding, catalogue, basket } = make(300);
+    await model.reload();
+    catalogue.waits = true;
+    catalogue.all.splice(3);
+    criteria.change({ q: 'other' });
+    // rows of the search before are still shown
+    expect(model.state.rows).toHaveLength(200);
+    const adds = adding.addAll();
+    await settled();
+    expect(basket.count).toBe(0);
+    for (let turn = 0; turn < 5; turn++) {
+      catalogue.answers.forEach(answer => answer());
+      await settled();
+    }
+    await adds;
+    expect(basket.count).toBe(3);
+    expect(adding.state.outcome).toMatchObject({ added: 3, failed: false });
+  });
+
   it('nothing when the search changed, or the basket refuses', async () => {
     const { model, criteria, adding, catalogue } = make(3000);
     await model.reload();
