@@ -208,13 +208,16 @@ function Progress({
 
 /** What went in, and what was left out and why. */
 export function outcomeText(outcome: IOutcome, trans: TranslationBundle): string {
-  const { added, already, empty, beyond, cancelled, failed } = outcome;
+  const { added, already, empty, beyond, cancelled, failed, changed } = outcome;
   const say: string[] = [];
   if (cancelled) {
     say.push(trans.__('Cancelled.'));
   }
   if (failed && !added) {
     say.push(trans.__('Nothing was added to the basket.'));
+    if (changed) {
+      say.push(trans.__('The search was changed meanwhile: add them again.'));
+    }
   } else {
     say.push(
       trans._n(

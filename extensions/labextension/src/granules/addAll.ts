@@ -23,6 +23,8 @@ export interface IOutcome {
   beyond: boolean;
   cancelled: boolean;
   failed: boolean;
+  /** Whether the search was changed before all were loaded. */
+  changed: boolean;
 }
 
 /** Puts granules into the basket: those selected, or all that match. */
@@ -72,9 +74,14 @@ export class AddModel extends Model<IAddState> {
       going = await granules.more();
       this.tell('loading', granules.state.rows.length, granules.state.matched);
     }
-    const failed = granules.state.error !== null || criteria !== granules.criteria.state;
+    const changed = criteria !== granules.criteria.state;
+    const failed = granules.state.error !== null || changed;
     if (this.isCancelled || failed) {
-      this.finish({ cancelled: this.isCancelled, failed: failed && !this.isCancelled });
+      this.finish({
+        cancelled: this.isCancelled,
+        failed: failed && !this.isCancelled,
+        changed
+      });
       return;
     }
     await this.put(granules.state.rows, granules.isCut);
@@ -142,6 +149,7 @@ export class AddModel extends Model<IAddState> {
       beyond: false,
       cancelled: false,
       failed: false,
+      changed: false,
       ...part
     };
     this.set({ phase: 'idle', outcome });

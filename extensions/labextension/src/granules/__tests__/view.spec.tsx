@@ -262,7 +262,8 @@ describe('words', () => {
       empty: 2,
       beyond: true,
       cancelled: false,
-      failed: false
+      failed: false,
+      changed: false
     };
     expect(outcomeText(outcome, trans)).toBe(
       '19,999 granules were added to the basket. 1 was there already. ' +
