@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 from xmlrpc.client import ServerProxy
 
+import psutil
 from gdac import Gdac, serve_gdac
 from pelagos.ops.supervise import socket_of
 from playwright.sync_api import BrowserContext, Locator, Page, Request, WebSocket, expect
@@ -22,8 +21,8 @@ from supervisor.xmlrpc import SupervisorTransport
 from support import Vre, start, until
 
 SETTINGS = """
-site: {{name: Marine data}}
-virtual_labs: [{{name: open-sea, title: Open sea, open: true}}]
+site: {name: Marine data}
+virtual_labs: [{name: open-sea, title: Open sea, open: true}]
 images: [python]
 catalogue:
   sources:
@@ -32,6 +31,8 @@ catalogue:
       kind: files
       path: package:iris_sample_data/sample_data
       description: builtin:starter
+"""
+ARGO = """\
     - name: argo
       title: Argo GDAC on loopback
       kind: argo-index
@@ -64,11 +65,11 @@ class Outside:
             self.asked.append(one.url)
 
 
-class Marine:
-    """The running VRE, the GDAC that it harvested, and what browsers asked of whom."""
+class Starter:
+    """The running VRE with starter data."""
 
-    def __init__(self, vre: Vre, gdac: Gdac) -> None:
-        self.vre, self.gdac = vre, gdac
+    def __init__(self, vre: Vre) -> None:
+        self.vre = vre
 
     @property
     def url(self) -> str:
@@ -91,11 +92,15 @@ class Marine:
         """A service that takes requests and says nothing, until what is given is called."""
         pid = self.vre.pid(program)
         assert pid
+        first = psutil.Process(pid)
+        processes = [first, *first.children(recursive=True)]
 
         def goes_on() -> None:
-            os.kill(pid, signal.SIGCONT)
+            for process in processes:
+                process.resume()
 
-        os.kill(pid, signal.SIGSTOP)
+        for process in processes:
+            process.suspend()
         try:
             yield goes_on
         finally:
@@ -139,20 +144,41 @@ class Marine:
         lab_ready(page)
 
 
+class Marine(Starter):
+    """The running VRE, and the GDAC that it harvested too."""
+
+    def __init__(self, vre: Vre, gdac: Gdac) -> None:
+        super().__init__(vre)
+        self.gdac = gdac
+
+
+@contextlib.contextmanager
+def serve_starter(folder: Path, *arguments: str) -> Iterator[Starter]:
+    """The VRE up with starter data, which anybody may search."""
+    with _served(folder, f"{SETTINGS}  anonymous: true\n", "starter", *arguments) as vre:
+        yield Starter(vre)
+
+
 @contextlib.contextmanager
 def serve_marine(folder: Path, *arguments: str) -> Iterator[Marine]:
     """The VRE up, both sources harvested; it goes with everything it made."""
     with serve_gdac() as gdac:
-        settings = SETTINGS.format(index=gdac.index_url, files=gdac.files_url)
-        vre = Vre(folder, settings)
-        try:
-            vre.up("--backend", "docker", *arguments)
-            for source in ("argo", "starter"):
-                done = vre.run("harvest", source)
-                assert done.returncode == 0, done.stdout + done.stderr
+        argo = ARGO.format(index=gdac.index_url, files=gdac.files_url)
+        with _served(folder, SETTINGS + argo, "argo starter", *arguments) as vre:
             yield Marine(vre, gdac)
-        finally:
-            vre.down()
+
+
+@contextlib.contextmanager
+def _served(folder: Path, settings: str, sources: str, *arguments: str) -> Iterator[Vre]:
+    vre = Vre(folder, settings)
+    try:
+        vre.up("--backend", "docker", *arguments)
+        for source in sources.split():
+            done = vre.run("harvest", source)
+            assert done.returncode == 0, done.stdout + done.stderr
+        yield vre
+    finally:
+        vre.down()
 
 
 def lab_ready(page: Page) -> None:
