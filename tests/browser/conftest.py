@@ -7,14 +7,15 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
 from extension_packages import install
-from marine import Marine, serve_marine
+from marine import Marine, Outside, serve_marine
 from pelagos.deployment import ROOT
 from pelagos.images import load_graph
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from support import Vre
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
@@ -64,14 +65,36 @@ def marine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Marine]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
+def outside() -> Outside:
+    """What browsers asked of other machines."""
+    return Outside()
+
+
+@pytest.fixture(scope="module")
+def browser(outside: Outside) -> Iterator[Browser]:
+    """Debian's Chromium; whatever its pages ask for is looked at."""
     program = shutil.which("chromium") or "/usr/bin/chromium"
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
+    with sync_playwright() as playwright, pytest.MonkeyPatch.context() as patch:
         browser = playwright.chromium.launch(executable_path=program, args=[*FLAGS, *root])
+        plain = browser.new_context
+
+        def watched(**options: Any) -> BrowserContext:
+            context = plain(**options)
+            outside.watch(context)
+            return context
+
+        patch.setattr(browser, "new_context", watched)
         yield browser
         browser.close()
+
+
+@pytest.fixture(autouse=True)
+def stays_on_this_machine(outside: Outside) -> Iterator[None]:
+    """No test's page asks anything of another machine."""
+    outside.asked.clear()
+    yield
+    assert outside.asked == []
 
 
 @pytest.fixture

@@ -6,17 +6,23 @@ Argo's real profiles come from a GDAC on the loopback; the starter source is tha
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
+from xmlrpc.client import ServerProxy
 
+import psutil
 from gdac import Gdac, serve_gdac
-from playwright.sync_api import Locator, Page, Request, expect
+from pelagos.ops.supervise import socket_of
+from playwright.sync_api import BrowserContext, Locator, Page, Request, WebSocket, expect
+from supervisor.xmlrpc import SupervisorTransport
 from support import Vre, start, until
 
 SETTINGS = """
-site: {{name: Marine data}}
-virtual_labs: [{{name: open-sea, title: Open sea, open: true}}]
+site: {name: Marine data}
+virtual_labs: [{name: open-sea, title: Open sea, open: true}]
 images: [python]
 catalogue:
   sources:
@@ -25,6 +31,8 @@ catalogue:
       kind: files
       path: package:iris_sample_data/sample_data
       description: builtin:starter
+"""
+ARGO = """\
     - name: argo
       title: Argo GDAC on loopback
       kind: argo-index
@@ -35,13 +43,33 @@ catalogue:
 # five of the recorded profiles are in it
 BOX = (-58.0, 40.0, -54.0, 44.0)
 PROFILES = "Argo float profiles"
+# of Chromium's trace: the tasks of each thread, with the processor time that they took
+TASKS = "disabled-by-default-devtools.timeline"
 
 
-class Marine:
-    """The running VRE, the GDAC that it harvested, and what browsers asked of whom."""
+class Outside:
+    """What pages asked of other machines: `asked`, as addresses."""
 
-    def __init__(self, vre: Vre, gdac: Gdac) -> None:
-        self.vre, self.gdac = vre, gdac
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def watch(self, context: BrowserContext) -> None:
+        """All pages of a context, those to come too."""
+        context.on("request", self._note)
+        context.on("page", lambda page: page.on("websocket", self._note))
+
+    def _note(self, one: Request | WebSocket) -> None:
+        parts = urlsplit(one.url)
+        here = parts.hostname in ("127.0.0.1", "localhost")
+        if not here and parts.scheme not in ("data", "blob", "about"):
+            self.asked.append(one.url)
+
+
+class Starter:
+    """The running VRE with starter data."""
+
+    def __init__(self, vre: Vre) -> None:
+        self.vre = vre
 
     @property
     def url(self) -> str:
@@ -58,6 +86,45 @@ class Marine:
 
         page.on("request", note)
         return outside
+
+    @contextlib.contextmanager
+    def hung(self, program: str) -> Iterator[Callable[[], None]]:
+        """A service that takes requests and says nothing, until what is given is called."""
+        pid = self.vre.pid(program)
+        assert pid
+        first = psutil.Process(pid)
+        processes = [first, *first.children(recursive=True)]
+
+        def goes_on() -> None:
+            for process in processes:
+                process.resume()
+
+        for process in processes:
+            process.suspend()
+        try:
+            yield goes_on
+        finally:
+            goes_on()
+
+    @contextlib.contextmanager
+    def stopped(self, program: str) -> Iterator[Callable[[], None]]:
+        """A service that does not run, until what is given is called: then it answers again."""
+        # killed, the supervisor would have it back at once
+        transport = SupervisorTransport(None, None, f"unix://{socket_of(self.vre.state)}")
+        with ServerProxy("http://127.0.0.1", transport) as server:
+            server.supervisor.stopProcess(program)
+
+            def running() -> bool:
+                return self.vre.pid(program) != 0
+
+            def back() -> None:
+                if not running():
+                    server.supervisor.startProcess(program)
+
+            try:
+                yield back
+            finally:
+                back()
 
     def person(self, name: str) -> None:
         """Somebody whose server runs."""
@@ -77,20 +144,41 @@ class Marine:
         lab_ready(page)
 
 
+class Marine(Starter):
+    """The running VRE, and the GDAC that it harvested too."""
+
+    def __init__(self, vre: Vre, gdac: Gdac) -> None:
+        super().__init__(vre)
+        self.gdac = gdac
+
+
+@contextlib.contextmanager
+def serve_starter(folder: Path, *arguments: str) -> Iterator[Starter]:
+    """The VRE up with starter data, which anybody may search."""
+    with _served(folder, f"{SETTINGS}  anonymous: true\n", "starter", *arguments) as vre:
+        yield Starter(vre)
+
+
 @contextlib.contextmanager
 def serve_marine(folder: Path, *arguments: str) -> Iterator[Marine]:
     """The VRE up, both sources harvested; it goes with everything it made."""
     with serve_gdac() as gdac:
-        settings = SETTINGS.format(index=gdac.index_url, files=gdac.files_url)
-        vre = Vre(folder, settings)
-        try:
-            vre.up("--backend", "docker", *arguments)
-            for source in ("argo", "starter"):
-                done = vre.run("harvest", source)
-                assert done.returncode == 0, done.stdout + done.stderr
+        argo = ARGO.format(index=gdac.index_url, files=gdac.files_url)
+        with _served(folder, SETTINGS + argo, "argo starter", *arguments) as vre:
             yield Marine(vre, gdac)
-        finally:
-            vre.down()
+
+
+@contextlib.contextmanager
+def _served(folder: Path, settings: str, sources: str, *arguments: str) -> Iterator[Vre]:
+    vre = Vre(folder, settings)
+    try:
+        vre.up("--backend", "docker", *arguments)
+        for source in sources.split():
+            done = vre.run("harvest", source)
+            assert done.returncode == 0, done.stdout + done.stderr
+        yield vre
+    finally:
+        vre.down()
 
 
 def lab_ready(page: Page) -> None:
@@ -202,3 +290,40 @@ def basket_ready(page: Page) -> Locator:
     found = panel(page, "Basket")
     expect(found.locator("strong").get_by_text("It fits.")).to_be_visible()
     return found
+
+
+def width_of_panel(page: Page, pixels: int) -> None:
+    """Drag the edge of the side bar until the panel is so wide."""
+    found = panel(page)
+    handle = page.locator("#jp-main-split-panel > .lm-SplitPanel-handle:visible").first
+    edge, box = handle.bounding_box(), found.bounding_box()
+    assert edge
+    assert box
+    x, y = edge["x"] + edge["width"] / 2, edge["y"] + edge["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - box["width"] + pixels, y, steps=4)
+    page.mouse.up()
+    until(lambda: (found.bounding_box() or {"width": 0})["width"] == pixels, 10, "the width")
+
+
+def longest_task(page: Page) -> float:
+    """Ends a trace of `TASKS`: milliseconds that the page's thread worked on one task at most.
+
+    Processor time: how long others had the processor meanwhile is not the page's fault.
+    """
+    browser = page.context.browser
+    assert browser
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    pages = {
+        (one["pid"], one["tid"])
+        for one in events
+        if one["name"] == "thread_name" and one["args"]["name"] == "CrRendererMain"
+    }
+    tasks = [
+        one["tdur"] / 1000
+        for one in events
+        if one["name"] == "RunTask" and "tdur" in one and (one["pid"], one["tid"]) in pages
+    ]
+    assert tasks
+    return max(tasks)
