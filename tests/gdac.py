@@ -41,6 +41,8 @@ class Gdac:
         self.server = server
         self.files = files  # by the path at the GDAC, such as /dac/aoml/13857/13857_prof.nc
         self.index = index
+        # now, by one thread: netCDF4 is not safe for the server's
+        self._updates = {path: _update(path) for path in files.values()}
         self.slow: dict[str, float] = {}  # seconds before an answer, by path
 
     @property
@@ -77,7 +79,7 @@ class Gdac:
             return Reply("Not Found", "text/plain", 404)
         if asked.path in self.slow:
             asked.server.stopping.wait(self.slow[asked.path])
-        return _reply(asked, path.read_bytes(), _NETCDF, _update(path))
+        return _reply(asked, path.read_bytes(), _NETCDF, self._updates[path])
 
 
 def recorded_files() -> dict[str, Path]:
