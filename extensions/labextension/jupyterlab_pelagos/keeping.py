@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime
+from typing import Literal
 
 import msgspec
 
@@ -96,7 +97,9 @@ class Keeper:
             if done.wait(_ACTIVE_SECONDS):
                 return
 
-    def _tell(self, job: Keeping, state: str, message: str) -> None:
+    def _tell(
+        self, job: Keeping, state: Literal["running", "done", "failed"], message: str
+    ) -> None:
         with self._lock:
-            job.state, job.message = state, message  # type: ignore[assignment]
+            job.state, job.message = state, message
         self._shared.emit("storage", job.id)

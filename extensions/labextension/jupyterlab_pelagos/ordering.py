@@ -68,10 +68,11 @@ class Ordering:
             return self._place_here(basket, catalogue, wanted)
         from pelagos_client import hub_orders
 
-        body = _body(basket) | {"accept": wanted.accept}
-        # once: the browser tries again with the same key, which is safe
+        # a basket is one order, however often and from how many servers of a person it is sent: by
+        # its revision and not the browser's key, of which each tab has another
+        key = f"basket-{basket.revision}"
         found = hub_orders.SERVICE.call(
-            "POST", "/orders", body | ({"key": wanted.key} if wanted.key else {})
+            "POST", "/orders", _body(basket) | {"accept": wanted.accept, "key": key}
         )
         number = int(found["number"])
         self._known.add_under_way(number)

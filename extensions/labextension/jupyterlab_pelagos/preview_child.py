@@ -37,7 +37,7 @@ def main() -> int:
             "reason": "The file needs more memory than a quick look may take.",
             "mend": "Open it in a notebook, where you can choose a part of it.",
         }
-    except Exception as error:
+    except Exception as error:  # libraries raise anything for a file that is damaged
         found = _told(error)
     content = json.dumps(found, allow_nan=False).encode()
     with os.fdopen(out, "wb") as stream:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from typing import Protocol
 
 from jupyterlab_pelagos.models import ServerStatus
 from jupyterlab_pelagos.shared import Shared
@@ -77,7 +78,7 @@ class ServerWatch:
         )
 
 
-class MemoryLike:
+class MemoryLike(Protocol):
     """What is asked of a control group; pelagos_server.memory.MemoryGroup is one."""
 
     def kills(self) -> int | None:

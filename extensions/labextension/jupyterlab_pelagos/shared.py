@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import threading
@@ -38,7 +37,7 @@ class Shared:
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("pelagos"))
     kernels: Callable[[], int] = lambda: 0
     _sequence: Any = field(default_factory=lambda: itertools.count(1))
-    _parts: dict[type, Any] = field(default_factory=dict)
+    _parts: dict[Any, Any] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.RLock)
     # not the loop's own few, which look up the hub's name and serve other extensions: a disk or a
     # service that hangs must hold up nothing but what asks for it
@@ -50,8 +49,8 @@ class Shared:
         """The one `kind` of this server, made when it is first asked for."""
         with self._lock:
             if kind not in self._parts:
-                self._parts[kind] = kind(self)  # type: ignore[index]
-            found: T = self._parts[kind]  # type: ignore[index]
+                self._parts[kind] = kind(self)
+            found: T = self._parts[kind]
             return found
 
     def stop(self) -> None:
@@ -59,7 +58,7 @@ class Shared:
         with self._lock:
             parts = list(self._parts.values())
         for part in parts:
-            with contextlib.suppress(AttributeError):
+            if hasattr(part, "stop"):
                 part.stop()
         self.threads.shutdown(wait=False, cancel_futures=True)
 
@@ -107,6 +106,6 @@ def _problem(error: Any) -> Problem:
 
 def _structs(kind: type[T], given: Any) -> list[T]:
     try:
-        return msgspec.convert(given or [], list[kind])  # type: ignore[valid-type]
+        return [msgspec.convert(one, kind) for one in msgspec.convert(given or [], list[Any])]
     except msgspec.ValidationError:
         return []

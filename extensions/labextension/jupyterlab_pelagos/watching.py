@@ -178,7 +178,7 @@ class Watcher:
                 busy = self._look_once()
                 if self._shared.kernels():
                     self._memory.look()
-            except Exception:
+            except Exception:  # as above: the next look may succeed
                 self._shared.log.exception("looking at orders")
             if busy:
                 self._stopping.wait(_LOOK)
@@ -221,7 +221,7 @@ class Watcher:
                 self._desk.resume(name)
             except PelagosError as error:
                 self._shared.log.info("%s: %s", name, error)
-            except Exception:
+            except Exception:  # one order must not keep the others from going on
                 self._shared.log.exception("%s", name)
 
     def _tell(self, order: str, sequence: int) -> None:

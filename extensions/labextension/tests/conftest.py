@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from download_source import Source, serve
 from lab_server import Answer, Ask
+from lab_vre import Vre, vre_in
 
 # by name: as a plugin it would run all coroutine tests, which are pytest-asyncio's here
 from pytest_jupyter.jupyter_core import (
@@ -109,3 +112,25 @@ def ask(jp_fetch: Any, jp_asyncio_loop: asyncio.AbstractEventLoop) -> Ask:
         return Answer(found.code, found.body)
 
     return ask
+
+
+@pytest.fixture
+def source() -> Iterator[Source]:
+    """Where the data pool of `vre` fetches from."""
+    with serve() as server:
+        yield server
+
+
+@pytest.fixture
+def vre(
+    source: Source,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    jp_serverapp: Any,
+) -> Iterator[Vre]:
+    """A server of a VRE, with a real data pool behind it."""
+    # not below tmp_path, whose name is too long for sockets
+    with vre_in(tmp_path_factory.mktemp("vre"), source, monkeypatch) as found:
+        yield found
+        # the service waits for those who follow
+        jp_serverapp.web_app.settings["pelagos_shared"].stop()

@@ -16,7 +16,7 @@ from jupyterlab_pelagos.ordering import Ordering
 from jupyterlab_pelagos.orders import Desk
 from jupyterlab_pelagos.shared import Shared
 from jupyterlab_pelagos.watching import Watcher
-from lab_server import Answer, Ask
+from lab_server import Answer, Ask, a_server
 from lab_stac import BODY, SEARCH, Catalogue
 from loopback import Reply, serve
 from pelagos_client.local_state import STOP
@@ -54,10 +54,14 @@ def until_over(ask: Ask, name: str) -> Any:
     return until(look, 60, "the order")
 
 
-def a_server(root: Path) -> tuple[Shared, list[dict[str, Any]]]:
-    """What another server of the same person is made of, and the events that it tells."""
-    told: list[dict[str, Any]] = []
-    return Shared(root, "", "pelagos-orders", told.append, lambda: None), told
+def an_order_under_way(filled: Catalogue, root: Path) -> tuple[Shared, list[dict[str, Any]]]:
+    """A server that fetches an order, whose files do not come before the gate is opened."""
+    filled.gate.clear()
+    first, told = a_server(root)
+    first.one(Ordering).order(WantedOrder(key=KEY))
+    first.one(Watcher).wake()
+    until(filled.files_asked, 30, "a request")
+    return first, told
 
 
 def test_into_a_numbered_folder(ask: Ask, filled: Catalogue, jp_root_dir: Path) -> None:
@@ -231,11 +235,7 @@ def test_another_server_that_is_there_goes_on(
     ask: Ask, filled: Catalogue, jp_root_dir: Path
 ) -> None:
     """Two servers of one person: the one that fetches stops, the other one takes over."""
-    filled.gate.clear()
-    first, _ = a_server(jp_root_dir)
-    first.one(Ordering).order(WantedOrder(key=KEY))
-    first.one(Watcher).wake()
-    until(filled.files_asked, 30, "a request")
+    first, _ = an_order_under_way(filled, jp_root_dir)
     second, told = a_server(jp_root_dir)
     second.one(Watcher).begin()
     until(lambda: told, 10, "the second one sees it")
@@ -253,11 +253,7 @@ def test_who_is_slower_to_go_on_follows_it_all_the_same(
     from pelagos_client.errors import OrderError
     from pelagos_client.local_orders import LocalOrder
 
-    filled.gate.clear()
-    first, _ = a_server(jp_root_dir)
-    first.one(Ordering).order(WantedOrder(key=KEY))
-    first.one(Watcher).wake()
-    until(filled.files_asked, 30, "a request")
+    first, _ = an_order_under_way(filled, jp_root_dir)
     threading.Timer(0.3, filled.gate.set).start()
     first.stop()
     second, _ = a_server(jp_root_dir)
@@ -281,12 +277,8 @@ def test_what_another_program_cancelled_stays_so(
     ask: Ask, filled: Catalogue, jp_root_dir: Path
 ) -> None:
     """A notebook asks for the end by a file: nobody takes over what is not wanted."""
-    filled.gate.clear()
-    first, told = a_server(jp_root_dir)
-    made = first.one(Ordering).order(WantedOrder(key=KEY))
-    first.one(Watcher).wake()
-    until(filled.files_asked, 30, "a request")
-    (Path(made.folder) / STOP).touch()
+    first, told = an_order_under_way(filled, jp_root_dir)
+    (Path(first.one(Desk).show("local-1").folder) / STOP).touch()
     filled.gate.set()
     until(lambda: not first.one(KnownOrders).local()["local-1"].running, 30, "its end")
     assert first.one(Desk).show("local-1").state == "cancelled"

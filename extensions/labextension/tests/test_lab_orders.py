@@ -6,39 +6,21 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from download_source import Source, give, serve
-from lab_server import Answer, Ask
+from download_source import give
+from jupyterlab_pelagos.basket import BasketStore
+from jupyterlab_pelagos.models import Order, WantedOrder
+from jupyterlab_pelagos.ordering import Ordering
+from lab_server import Answer, Ask, a_server
 from lab_stac import Catalogue
-from lab_vre import FLOATS, Vre, content, vre_in
+from lab_vre import FLOATS, Vre, content
 from loopback import serve as serve_any
 from support import free_port, until
 
 KEY = "0123456789abcdef"
-
-
-@pytest.fixture
-def source() -> Iterator[Source]:
-    with serve() as server:
-        yield server
-
-
-@pytest.fixture
-def vre(
-    source: Source,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-    jp_serverapp: Any,
-) -> Iterator[Vre]:
-    # not below tmp_path, whose name is too long for sockets
-    with vre_in(tmp_path_factory.mktemp("vre"), source, monkeypatch) as found:
-        yield found
-        # the service waits for those who follow
-        jp_serverapp.web_app.settings["pelagos_shared"].stop()
 
 
 def order(ask: Ask, key: str = KEY, *accept: str) -> Answer:
@@ -96,7 +78,8 @@ def test_the_same_key_is_the_same_order(ask: Ask, vre: Vre) -> None:
     # the answer was lost before the basket was emptied
     ask("POST", "basket", vre.basket("one"))
     with vre.service.client(vre.token) as client:
-        body = {"items": [{"collection": FLOATS, "item": "one"}], "key": "lost-answer"}
+        key = f"basket-{ask('GET', 'basket').json['revision']}"
+        body = {"items": [{"collection": FLOATS, "item": "one"}], "key": key}
         number = client.post("/orders", json=body).json()["number"]
     assert order(ask, "lost-answer").json["id"] == str(number)
     assert len(ask("GET", "orders").json) == 2
@@ -152,6 +135,33 @@ def test_two_tabs_that_order_at_once_make_one_order(
     answers = jp_asyncio_loop.run_until_complete(both())
     assert sorted(one.code for one in answers) == [201, 409]
     assert len(ask("GET", "orders").json) == 1
+
+
+def test_two_servers_that_order_a_basket_at_once_make_one_order(
+    ask: Ask, vre: Vre, jp_root_dir: Path
+) -> None:
+    """Each has read the basket before the other one has emptied it."""
+    ask("POST", "basket", vre.basket("one"))
+    both = threading.Barrier(2, timeout=30)
+    made: list[Order] = []
+
+    def other(name: str) -> None:
+        server, _ = a_server(jp_root_dir)
+        store = server.one(BasketStore)
+        basket = store.get()
+        both.wait()
+        store.get = lambda: basket  # type: ignore[method-assign] # what it read
+        made.append(server.one(Ordering).order(WantedOrder(key=f"key-of-{name}")))
+
+    threads = [threading.Thread(target=other, args=(name,)) for name in ("ada", "nia")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(made) == 2
+    assert len({one.id for one in made}) == 1
+    assert len(ask("GET", "orders").json) == 1
+    assert ask("GET", "basket").json["items"] == []
 
 
 def test_only_a_cut_that_all_share_is_asked_for(

@@ -6,41 +6,22 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from datapool_service import Service as Pool
-from download_source import Source, give, serve
+from download_source import give
 from jupyterlab_pelagos.known_orders import KnownOrders
 from jupyterlab_pelagos.shared import CHANGED, Shared
 from jupyterlab_pelagos.watching import Watcher
 from lab_server import Ask
-from lab_vre import NAMES, Vre, vre_in
+from lab_vre import NAMES, Vre
 from pelagos.datapool.database import url_of
 from support import free_port, until
 
 Event = dict[str, Any]
-
-
-@pytest.fixture
-def source() -> Iterator[Source]:
-    with serve() as server:
-        yield server
-
-
-@pytest.fixture
-def vre(
-    source: Source,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-    jp_serverapp: Any,
-) -> Iterator[Vre]:
-    with vre_in(tmp_path_factory.mktemp("vre"), source, monkeypatch) as found:
-        yield found
-        # the service waits for those who follow
-        jp_serverapp.web_app.settings["pelagos_shared"].stop()
 
 
 @pytest.fixture

@@ -76,6 +76,7 @@ def _first(data: Any, name: str) -> str:
 
 def of_table(frame: Any) -> Any:
     """A table as a data set of one dimension: times as numbers, units as attributes."""
+    # has no types, and is not there where only the rest is checked
     import pandas  # type: ignore[import-untyped,unused-ignore]
     import xarray
 

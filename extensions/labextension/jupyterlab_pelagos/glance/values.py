@@ -64,6 +64,7 @@ def axis(name: str, attrs: Any, values: list[float | None]) -> dict[str, Any]:
 
 def milliseconds(values: Any, attrs: Any) -> Any:
     """Times as milliseconds since 1970. Raises Unshowable."""
+    # has no types, and is not there where only the rest is checked
     import cftime  # type: ignore[import-untyped,unused-ignore]
 
     given = np.asarray(values, dtype="float64").ravel()

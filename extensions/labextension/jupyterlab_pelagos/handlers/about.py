@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Literal
 
 from jupyter_server.auth.decorator import authorized
 from tornado.web import authenticated
@@ -30,14 +30,15 @@ def about(shared: Shared) -> About:
 
     own = os.environ.get(searching.API_VARIABLE, "")
     has_token = bool(os.environ.get(service.TOKEN_VARIABLE))
-    configured = "vre" if own and has_token else "none"
-    catalogue = "url" if shared.catalogue_url else configured
+    catalogue: Literal["vre", "url", "none"] = "vre" if own and has_token else "none"
+    if shared.catalogue_url:
+        catalogue = "url"
     prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "")
     hub = bool(prefix and has_token and service.configured())
     return About(
         version=__version__,
         hub=hub,
-        catalogue=catalogue,  # type: ignore[arg-type]
+        catalogue=catalogue,
         catalogue_url=shared.catalogue_url,
         datapool=hub_orders.SERVICE.configured(),
         workspace=service.configured() or folders.workspace().is_dir(),

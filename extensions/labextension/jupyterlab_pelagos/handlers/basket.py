@@ -26,6 +26,7 @@ class BasketHandler(PelagosHandler):
     @authorized
     async def post(self) -> None:
         """Change it."""
+        # msgspec reads unions, and mypy knows no type of one
         change: Any = self.body(Change)  # type: ignore[arg-type]
         await self.answer(lambda: self.shared.one(BasketStore).change(change))
 

@@ -41,6 +41,7 @@ class Which(Asked):
 class SearchHandler(PelagosHandler):
     """`POST /pelagos/collections`, `/matches`, `/facets`, `/granules`."""
 
+    # tornado passes a handler its own arguments by name
     def initialize(  # type: ignore[override]
         self, shared: Shared, work: Callable[[Shared, Search], Any], turns: asyncio.Semaphore
     ) -> None:

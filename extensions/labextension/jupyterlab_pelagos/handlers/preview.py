@@ -20,6 +20,7 @@ WAIT = 15.0  # seconds for a turn
 class PreviewHandler(PelagosHandler):
     """`POST /pelagos/preview`."""
 
+    # tornado passes a handler its own arguments by name
     def initialize(self, shared: Shared, turns: asyncio.Semaphore) -> None:  # type: ignore[override]
         """Take what all requests for previews wait for."""
         super().initialize(shared)
