@@ -33,6 +33,24 @@ _UPDATED = "20260301000000"
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _NETCDF = "application/x-netcdf"
 
+# of the settings: the catalogue's sources, and a box that five of the recorded profiles are in
+STARTER = """\
+    - name: starter
+      title: Starter data
+      kind: files
+      path: package:iris_sample_data/sample_data
+      description: builtin:starter
+"""
+ARGO = """\
+    - name: argo
+      title: Argo GDAC on loopback
+      kind: argo-index
+      url: {index}
+      files: {files}
+      rate: 100
+"""
+BOX = (-58.0, 40.0, -54.0, 44.0)
+
 
 class Gdac:
     """A running one."""
@@ -54,6 +72,11 @@ class Gdac:
     def files_url(self) -> str:
         """The address of the folder `dac`."""
         return f"{self.server.url}/dac"
+
+    @property
+    def source(self) -> str:
+        """Of the settings: the source that harvests it."""
+        return ARGO.format(index=self.index_url, files=self.files_url)
 
     def file(self, name: str) -> Path:
         """The recorded file of this name, such as D4900882_029.nc."""

@@ -14,34 +14,19 @@ from urllib.parse import urlsplit
 from xmlrpc.client import ServerProxy
 
 import psutil
-from gdac import Gdac, serve_gdac
+from gdac import STARTER, Gdac, serve_gdac
 from pelagos.ops.supervise import socket_of
 from playwright.sync_api import BrowserContext, Locator, Page, Request, WebSocket, expect
 from supervisor.xmlrpc import SupervisorTransport
 from support import Vre, start, until
 
-SETTINGS = """
-site: {name: Marine data}
-virtual_labs: [{name: open-sea, title: Open sea, open: true}]
+SETTINGS = f"""
+site: {{name: Marine data}}
+virtual_labs: [{{name: open-sea, title: Open sea, open: true}}]
 images: [python]
 catalogue:
   sources:
-    - name: starter
-      title: Starter data
-      kind: files
-      path: package:iris_sample_data/sample_data
-      description: builtin:starter
-"""
-ARGO = """\
-    - name: argo
-      title: Argo GDAC on loopback
-      kind: argo-index
-      url: {index}
-      files: {files}
-      rate: 100
-"""
-# five of the recorded profiles are in it
-BOX = (-58.0, 40.0, -54.0, 44.0)
+{STARTER}"""
 PROFILES = "Argo float profiles"
 # of Chromium's trace: the tasks of each thread, with the processor time that they took
 TASKS = "disabled-by-default-devtools.timeline"
@@ -163,8 +148,7 @@ def serve_starter(folder: Path, *arguments: str) -> Iterator[Starter]:
 def serve_marine(folder: Path, *arguments: str) -> Iterator[Marine]:
     """The VRE up, both sources harvested; it goes with everything it made."""
     with serve_gdac() as gdac:
-        argo = ARGO.format(index=gdac.index_url, files=gdac.files_url)
-        with _served(folder, SETTINGS + argo, "argo starter", *arguments) as vre:
+        with _served(folder, SETTINGS + gdac.source, "argo starter", *arguments) as vre:
             yield Marine(vre, gdac)
 
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import marine as sea
 from axe import barriers
+from gdac import BOX
 from marine import Marine
 from playwright.sync_api import Browser, Page, expect
 from support import stop, until
 
 Shot = Callable[[Page, str], None]
-DRAWN = (-75.0, 30.0, -40.0, 50.0)  # with the mouse, on a map of the world; `sea.BOX` is inside
+DRAWN = (-75.0, 30.0, -40.0, 50.0)  # with the mouse, on a map of the world; `BOX` is inside
 IN_IT = 10  # of the recorded profiles
 
 
@@ -101,7 +102,7 @@ def test_what_was_asked_chosen_and_ordered_is_still_there(
     sea.search_for(page, "temperature")
     sea.group(page, "Area")
     sides = sea.panel(page).get_by_role("group", name="Box in degrees")
-    for name, value in zip(("West", "South", "East", "North"), sea.BOX, strict=True):
+    for name, value in zip(("West", "South", "East", "North"), BOX, strict=True):
         sides.get_by_label(name).fill(str(value))
     sides.get_by_label("North").press("Enter")
     area = sea.panel(page).get_by_role("button", name=re.compile("^Area"))
@@ -115,13 +116,13 @@ def test_what_was_asked_chosen_and_ordered_is_still_there(
 
     # JupyterLab keeps its state a moment after it changed
     kept = f"{marine.lab('mia')}/api/workspaces/default"
-    until(lambda: f"[{sea.BOX[0]:g}," in page.request.get(kept).text().replace(" ", ""))
+    until(lambda: f"[{BOX[0]:g}," in page.request.get(kept).text().replace(" ", ""))
     page.reload()
     sea.lab_ready(page)
     panel = sea.panel(page, "Search")
     expect(panel.get_by_role("combobox", name="Search marine data")).to_have_value("temperature")
     sides = panel.get_by_role("group", name="Box in degrees")
-    expect(sides.get_by_label("West")).to_have_value(f"{sea.BOX[0]:g}")
+    expect(sides.get_by_label("West")).to_have_value(f"{BOX[0]:g}")
     expect(panel.get_by_role("tab", name=re.compile("Basket"))).to_contain_text(str(added))
     shot(page, "marine-8-reloaded")
 

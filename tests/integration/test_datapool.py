@@ -12,29 +12,14 @@ from typing import Any
 import netCDF4
 import numpy as np
 import pytest
-from gdac import Gdac, serve_gdac
+from gdac import BOX, STARTER, Gdac, serve_gdac
 from pelagos.services.identity import Hub
 from support import Vre, cell, start, stop, until
 
 pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = """
-catalogue:
-  sources:
-    - name: starter
-      title: Starter data
-      kind: files
-      path: package:iris_sample_data/sample_data
-      description: builtin:starter
-    - name: argo
-      title: Argo GDAC on loopback
-      kind: argo-index
-      url: {index}
-      files: {files}
-      rate: 100
-"""
-BOX = (-58.0, 40.0, -54.0, 44.0)
+SETTINGS = f"catalogue:\n  sources:\n{STARTER}"
 FIRST, LAST = datetime(2007, 8, 1, tzinfo=UTC), datetime(2007, 8, 24, 23, 59, 59, tzinfo=UTC)
 SEARCH = f"""
 import hashlib, json, os, pathlib
@@ -67,8 +52,7 @@ def gdac() -> Iterator[Gdac]:
 @pytest.fixture(scope="module")
 def vre(gdac: Gdac, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vre]:
     """One that harvests the loopback GDAC; its two people have servers."""
-    settings = SETTINGS.format(index=gdac.index_url, files=gdac.files_url)
-    vre = Vre(tmp_path_factory.mktemp("pool") / "state", settings)
+    vre = Vre(tmp_path_factory.mktemp("pool") / "state", SETTINGS + gdac.source)
     try:
         vre.up("--backend", "docker")
         for source in ("argo", "starter"):

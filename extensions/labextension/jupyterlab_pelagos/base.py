@@ -14,7 +14,7 @@ import msgspec
 from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError
 
-from jupyterlab_pelagos.models import Problem
+from jupyterlab_pelagos.models.server import Problem
 
 if TYPE_CHECKING:
     from jupyterlab_pelagos.shared import Shared

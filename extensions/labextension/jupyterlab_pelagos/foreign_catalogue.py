@@ -18,7 +18,7 @@ import msgspec
 from jupyterlab_pelagos import shaping
 from jupyterlab_pelagos.base import Refused
 from jupyterlab_pelagos.foreign_wire import Api, Page, api_of, no_stac
-from jupyterlab_pelagos.models import (
+from jupyterlab_pelagos.models.search import (
     Box,
     Collection,
     CollectionsPage,
@@ -26,9 +26,9 @@ from jupyterlab_pelagos.models import (
     Granule,
     GranulesPage,
     Match,
-    Problem,
     Search,
 )
+from jupyterlab_pelagos.models.server import Problem
 from jupyterlab_pelagos.together import together
 
 _PAGE = 250  # granules at once, each of which may have many assets

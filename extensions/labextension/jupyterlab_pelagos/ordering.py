@@ -13,16 +13,16 @@ import msgspec
 from jupyterlab_pelagos.base import Refused
 from jupyterlab_pelagos.basket import BasketStore
 from jupyterlab_pelagos.known_orders import KnownOrders
-from jupyterlab_pelagos.models import (
+from jupyterlab_pelagos.models.orders import (
     Basket,
     BasketItem,
     Estimate,
     Order,
-    Problem,
     Refusal,
     Terms,
     WantedOrder,
 )
+from jupyterlab_pelagos.models.server import Problem
 from jupyterlab_pelagos.orders import Desk
 from jupyterlab_pelagos.places import AREAS, folder_of, has_pool
 from jupyterlab_pelagos.shared import Shared

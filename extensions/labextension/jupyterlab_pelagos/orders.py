@@ -15,15 +15,9 @@ import msgspec
 
 from jupyterlab_pelagos.base import Refused
 from jupyterlab_pelagos.known_orders import LOCAL, KnownOrders
-from jupyterlab_pelagos.models import (
-    Citation,
-    Counts,
-    Order,
-    OrderFile,
-    OrderFiles,
-    Problem,
-    Sizes,
-)
+from jupyterlab_pelagos.models.orders import Counts, Order, OrderFile, OrderFiles, Sizes
+from jupyterlab_pelagos.models.search import Citation
+from jupyterlab_pelagos.models.server import Problem
 from jupyterlab_pelagos.places import contents_of, has_pool
 from jupyterlab_pelagos.sequences import Sequences
 from jupyterlab_pelagos.shared import Shared

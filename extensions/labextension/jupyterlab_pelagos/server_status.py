@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
-from jupyterlab_pelagos.models import ServerStatus
+from jupyterlab_pelagos.models.server import ServerStatus
 from jupyterlab_pelagos.shared import Shared
 
 CGROUP = Path("/sys/fs/cgroup")

@@ -10,7 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from jupyterlab_pelagos.models import Box, Collection, FacetName, FacetValue, Granule, Licence
+from jupyterlab_pelagos.models.search import (
+    Box,
+    Collection,
+    FacetName,
+    FacetValue,
+    Granule,
+    Licence,
+)
 
 Document = Mapping[str, Any]
 FACETS: tuple[FacetName, ...] = ("infrastructure", "parameter", "platform", "instrument", "licence")

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from jupyterlab_pelagos.models import Problem, Refusal, Terms
+from jupyterlab_pelagos.models.orders import Refusal, Terms
+from jupyterlab_pelagos.models.server import Problem
 
 T = TypeVar("T")
 _THREADS = 16  # requests that wait for others at a time

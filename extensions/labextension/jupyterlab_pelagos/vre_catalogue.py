@@ -17,15 +17,15 @@ import msgspec
 
 from jupyterlab_pelagos import shaping
 from jupyterlab_pelagos.base import Refused
-from jupyterlab_pelagos.models import (
+from jupyterlab_pelagos.models.search import (
     CollectionsPage,
     Criteria,
     Facets,
     GranulesPage,
     Match,
-    Problem,
     Search,
 )
+from jupyterlab_pelagos.models.server import Problem
 from jupyterlab_pelagos.together import together
 
 SECONDS = 30.0

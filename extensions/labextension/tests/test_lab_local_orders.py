@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from jupyterlab_pelagos.known_orders import KnownOrders
-from jupyterlab_pelagos.models import WantedOrder
+from jupyterlab_pelagos.models.orders import WantedOrder
 from jupyterlab_pelagos.ordering import Ordering
 from jupyterlab_pelagos.orders import Desk
 from jupyterlab_pelagos.shared import Shared

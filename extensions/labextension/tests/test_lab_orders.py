@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from download_source import give
 from jupyterlab_pelagos.basket import BasketStore
-from jupyterlab_pelagos.models import Order, WantedOrder
+from jupyterlab_pelagos.models.orders import Order, WantedOrder
 from jupyterlab_pelagos.ordering import Ordering
 from lab_server import Answer, Ask, a_server
 from lab_stac import Catalogue

@@ -19,7 +19,7 @@ import uvicorn
 from catalogue_service import HubStandIn
 from jupyterlab_pelagos import server_status, watching
 from jupyterlab_pelagos.keeping import Keeper
-from jupyterlab_pelagos.models import WantedPath
+from jupyterlab_pelagos.models.server import WantedPath
 from jupyterlab_pelagos.server_status import ServerWatch
 from jupyterlab_pelagos.shared import Shared
 from lab_server import Ask

@@ -10,7 +10,7 @@ from tornado.web import authenticated
 
 from jupyterlab_pelagos import __version__
 from jupyterlab_pelagos.base import PelagosHandler
-from jupyterlab_pelagos.models import About
+from jupyterlab_pelagos.models.server import About
 from jupyterlab_pelagos.shared import Shared
 
 

@@ -9,7 +9,7 @@ from tornado.web import authenticated
 
 from jupyterlab_pelagos.base import PelagosHandler
 from jupyterlab_pelagos.basket import BasketStore
-from jupyterlab_pelagos.models import Change
+from jupyterlab_pelagos.models.orders import Change
 from jupyterlab_pelagos.shared import Shared
 
 

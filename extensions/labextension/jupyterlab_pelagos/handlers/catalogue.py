@@ -13,7 +13,7 @@ from jupyterlab_pelagos import foreign_catalogue, vre_catalogue
 from jupyterlab_pelagos.base import PelagosHandler
 from jupyterlab_pelagos.details import details_of
 from jupyterlab_pelagos.here import path_of
-from jupyterlab_pelagos.models import (
+from jupyterlab_pelagos.models.search import (
     Address,
     Asked,
     CollectionsPage,

@@ -8,7 +8,9 @@ from jupyter_server.auth.decorator import authorized
 from tornado.web import authenticated
 
 from jupyterlab_pelagos.base import PelagosHandler, Refused
-from jupyterlab_pelagos.models import Asked, Order, Problem, WantedOrder
+from jupyterlab_pelagos.models.orders import Order, WantedOrder
+from jupyterlab_pelagos.models.search import Asked
+from jupyterlab_pelagos.models.server import Problem
 from jupyterlab_pelagos.ordering import Ordering
 from jupyterlab_pelagos.orders import Desk
 from jupyterlab_pelagos.shared import Shared

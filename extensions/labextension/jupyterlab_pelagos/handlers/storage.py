@@ -9,7 +9,7 @@ from tornado.web import authenticated
 
 from jupyterlab_pelagos.base import PelagosHandler
 from jupyterlab_pelagos.keeping import Keeper
-from jupyterlab_pelagos.models import Storage, WantedPath, WantedPin
+from jupyterlab_pelagos.models.server import Storage, WantedPath, WantedPin
 from jupyterlab_pelagos.server_status import ServerWatch
 from jupyterlab_pelagos.shared import Shared
 from jupyterlab_pelagos.storage_status import StorageDesk

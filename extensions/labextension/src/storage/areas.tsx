@@ -144,17 +144,12 @@ function Expiring({
             running?.some(one => one.area === area.name && one.path === path);
           return (
             <li key={path} className="jp-Pelagos-file">
-              <div className="jp-Pelagos-row">
-                <span className="jp-Pelagos-name" title={path}>
-                  {path}
-                </span>
-                <span className="jp-Pelagos-dim">
-                  <Ago when={expires} now={now} />
-                </span>
-              </div>
-              <p className="jp-Pelagos-dim">
-                {trans.__('expires %1', format.moment(expires))}
-              </p>
+              <When
+                path={path}
+                when={expires}
+                now={now}
+                text={trans.__('expires %1', format.moment(expires))}
+              />
               <div className="jp-Pelagos-buttons">
                 <Button
                   kind="link"
@@ -206,15 +201,12 @@ function Pinned({
       <ul className="jp-Pelagos-list">
         {area.pins.map(({ path, until }) => (
           <li key={path} className="jp-Pelagos-file">
-            <div className="jp-Pelagos-row">
-              <span className="jp-Pelagos-name" title={path}>
-                {path}
-              </span>
-              <span className="jp-Pelagos-dim">
-                <Ago when={until} now={now} />
-              </span>
-            </div>
-            <p className="jp-Pelagos-dim">{trans.__('until %1', format.moment(until))}</p>
+            <When
+              path={path}
+              when={until}
+              now={now}
+              text={trans.__('until %1', format.moment(until))}
+            />
             <Button
               kind="link"
               aria-label={trans.__('Let %1 expire', path)}
@@ -226,6 +218,33 @@ function Pinned({
           </li>
         ))}
       </ul>
+    </>
+  );
+}
+
+/** A path, and when something becomes of it: in how long, and the moment in words. */
+function When({
+  path,
+  when,
+  now,
+  text
+}: {
+  path: string;
+  when: number;
+  now: number;
+  text: string;
+}): JSX.Element {
+  return (
+    <>
+      <div className="jp-Pelagos-row">
+        <span className="jp-Pelagos-name" title={path}>
+          {path}
+        </span>
+        <span className="jp-Pelagos-dim">
+          <Ago when={when} now={now} />
+        </span>
+      </div>
+      <p className="jp-Pelagos-dim">{text}</p>
     </>
   );
 }
