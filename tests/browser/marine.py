@@ -147,9 +147,11 @@ def serve_starter(folder: Path, *arguments: str) -> Iterator[Starter]:
 @contextlib.contextmanager
 def serve_marine(folder: Path, *arguments: str) -> Iterator[Marine]:
     """The VRE up, both sources harvested; it goes with everything it made."""
-    with serve_gdac() as gdac:
-        with _served(folder, SETTINGS + gdac.source, "argo starter", *arguments) as vre:
-            yield Marine(vre, gdac)
+    with (
+        serve_gdac() as gdac,
+        _served(folder, SETTINGS + gdac.source, "argo starter", *arguments) as vre,
+    ):
+        yield Marine(vre, gdac)
 
 
 @contextlib.contextmanager
