@@ -16,6 +16,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 MACHINE = "machine"
+_REASON = 2000  # characters
 _FOLDERS = ("tests/contract/", "tests/images/", "tests/integration/", "tests/browser/")
 # of those folders, and yet with nothing but processes and folders of their own
 _APART = frozenset(
@@ -101,7 +102,7 @@ class Told:
             self._quiet = False
         self._seconds[path] += report.duration
         if report.failed:
-            self._write(f"FAILED {report.nodeid} ({report.when})", red=True)
+            self._write(f"FAILED {report.nodeid} ({report.when}): {_reason(report)}", red=True)
         if report.when == "teardown":
             self._files[path] -= 1
             if not self._files[path]:
@@ -116,6 +117,13 @@ class Told:
         done = 100 * (self._total - sum(self._files.values())) // self._total
         found = ", ".join(f"{count} {what}" for what, count in self._found[path].items())
         self._write(f"[{done:3d}%] {path}: {found} in {self._seconds[path]:.1f} s")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """What is enough to begin with, should no more of the output be kept."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = f"{crash.path}:{crash.lineno}: {crash.message}" if crash else report.longreprtext
+    return text if len(text) <= _REASON else f"{text[:_REASON]} ..."
 
 
 def _file(nodeid: str) -> str:

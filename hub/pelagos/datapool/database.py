@@ -33,6 +33,7 @@ from sqlalchemy import (
 from pelagos.datapool.tables import counter
 from pelagos.errors import AwayError, StateError
 from pelagos.settings import DataPool
+from pelagos.sqlite import use_wal
 
 FILE = "orders.sqlite"
 BUSY_SECONDS = 15
@@ -197,7 +198,7 @@ def _preparing_sqlite(busy_seconds: float) -> Any:
         # SQLAlchemy begins transactions, not the driver (https://docs.sqlalchemy.org: pysqlite)
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout = {int(busy_seconds * 1000)}")
-        connection.execute("PRAGMA journal_mode = WAL")
+        use_wal(connection, busy_seconds)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
 

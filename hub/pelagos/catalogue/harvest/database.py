@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from pelagos.catalogue.harvest.schema import check_version, migrate
 from pelagos.errors import StateError
+from pelagos.sqlite import use_wal
 
 _BUSY_SECONDS = 20.0
 
@@ -31,7 +32,7 @@ class Database:
             self._db = self._open(write)
             try:
                 if write:
-                    self._db.execute("PRAGMA journal_mode = WAL")
+                    use_wal(self._db, _BUSY_SECONDS)
                     self._db.execute("PRAGMA synchronous = NORMAL")
                     migrate(self._db)
                 else:

@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pelagos.errors import PelagosError
+from pelagos.sqlite import use_wal
 
 Migration = Callable[[sqlite3.Connection], None]
 
 FAR_PAST = -62_135_596_800_000
 FAR_FUTURE = 253_402_300_800_000
+_BUSY_SECONDS = 10.0
 _TOKENIZER = 'tokenize = "unicode61 remove_diacritics 2"'
 
 
@@ -157,7 +159,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         raise unusable(path, error) from error
     try:
         # a commit is safe against the end of the process; the last ones may be lost with the power
-        connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        use_wal(connection, _BUSY_SECONDS)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
         connection.execute("PRAGMA journal_size_limit = 67108864")
@@ -175,7 +177,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
 def _connect(uri: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute("PRAGMA busy_timeout = 10000")
+        connection.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
         connection.execute("PRAGMA cache_size = -65536")  # KiB
         connection.execute("PRAGMA mmap_size = 2147418112")
         connection.execute("PRAGMA schema_version").fetchone()
