@@ -10,6 +10,7 @@ globalThis.fetch ??= () => Promise.reject(new Error('a test must not reach the n
 globalThis.Request ??= class {};
 globalThis.Response ??= class {};
 globalThis.Headers ??= class {};
+globalThis.requestIdleCallback ??= then => setTimeout(then);
 globalThis.DragEvent ??= class extends Event {};
 globalThis.matchMedia ??= () => ({
   matches: false,

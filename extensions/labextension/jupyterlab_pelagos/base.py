@@ -14,7 +14,7 @@ import msgspec
 from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError
 
-from jupyterlab_pelagos.models.server import Problem
+from jupyterlab_pelagos.models.problem import Problem
 
 if TYPE_CHECKING:
     from jupyterlab_pelagos.shared import Shared
@@ -113,3 +113,25 @@ class PelagosHandler(APIHandler):
             self.log.info("%s %s: %s", self.request.method, self.request.path, value)
             return
         super().log_exception(typ, value, tb)
+
+
+class TurnHandler(PelagosHandler):
+    """Base of handlers whose work others may make slow: few at a time, so that all else that needs
+    a thread goes on, and none for who has gone."""
+
+    def initialize(  # type: ignore[override] # tornado passes a handler its own arguments by name
+        self, shared: Shared, turns: asyncio.Semaphore
+    ) -> None:
+        """Take what handlers share, and the turns of this kind."""
+        super().initialize(shared)
+        self._turns, self._is_wanted = turns, True
+
+    def on_connection_close(self) -> None:
+        """Who types on wants the answer no more."""
+        self._is_wanted = False
+
+    async def answer_in_turn(self, work: Callable[..., R], *arguments: Any) -> None:
+        """As `answer`, when it is this one's turn."""
+        async with self._turns:
+            if self._is_wanted:
+                await self.answer(work, *arguments)

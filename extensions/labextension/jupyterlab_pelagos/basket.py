@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from jupyterlab_pelagos.base import Refused
 from jupyterlab_pelagos.models.orders import Add, Basket, BasketItem, Change, Remove, Set
-from jupyterlab_pelagos.models.server import Problem
+from jupyterlab_pelagos.models.problem import Problem
 from jupyterlab_pelagos.places import checked, default_target
 from jupyterlab_pelagos.shared import Shared
 from jupyterlab_pelagos.state_file import StateFile

@@ -8,8 +8,8 @@ from typing import Any
 
 from jupyterlab_pelagos import shaping
 from jupyterlab_pelagos.base import Refused
+from jupyterlab_pelagos.models.problem import Problem
 from jupyterlab_pelagos.models.search import Asset, Citation, Details, Property
-from jupyterlab_pelagos.models.server import Problem
 from jupyterlab_pelagos.vre_catalogue import public
 
 _ASSETS, _PROPERTIES = 500, 200

@@ -18,6 +18,7 @@ import msgspec
 from jupyterlab_pelagos import shaping
 from jupyterlab_pelagos.base import Refused
 from jupyterlab_pelagos.foreign_wire import Api, Page, api_of, no_stac
+from jupyterlab_pelagos.models.problem import Problem
 from jupyterlab_pelagos.models.search import (
     Box,
     Collection,
@@ -28,7 +29,6 @@ from jupyterlab_pelagos.models.search import (
     Match,
     Search,
 )
-from jupyterlab_pelagos.models.server import Problem
 from jupyterlab_pelagos.together import together
 
 _PAGE = 250  # granules at once, each of which may have many assets

@@ -16,8 +16,8 @@ import msgspec
 
 from jupyterlab_pelagos import shaping
 from jupyterlab_pelagos.base import Refused
+from jupyterlab_pelagos.models.problem import Problem
 from jupyterlab_pelagos.models.search import Box
-from jupyterlab_pelagos.models.server import Problem
 
 SECONDS = 30.0  # of one request
 _BYTES = 32 * 2**20

@@ -10,7 +10,8 @@ from typing import Literal
 import msgspec
 
 from jupyterlab_pelagos.base import Refused
-from jupyterlab_pelagos.models.server import Keeping, Problem, WantedPath
+from jupyterlab_pelagos.models.problem import Problem
+from jupyterlab_pelagos.models.server import Keeping, WantedPath
 from jupyterlab_pelagos.shared import Shared
 
 _AT_ONCE = 2

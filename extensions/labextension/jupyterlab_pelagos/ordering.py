@@ -18,11 +18,9 @@ from jupyterlab_pelagos.models.orders import (
     BasketItem,
     Estimate,
     Order,
-    Refusal,
-    Terms,
     WantedOrder,
 )
-from jupyterlab_pelagos.models.server import Problem
+from jupyterlab_pelagos.models.problem import Problem, Refusal, Terms
 from jupyterlab_pelagos.orders import Desk
 from jupyterlab_pelagos.places import AREAS, folder_of, has_pool
 from jupyterlab_pelagos.shared import Shared

@@ -15,12 +15,12 @@ import msgspec
 
 from jupyterlab_pelagos.base import Refused
 from jupyterlab_pelagos.known_orders import LOCAL, KnownOrders
-from jupyterlab_pelagos.models.orders import Counts, Order, OrderFile, OrderFiles, Sizes
+from jupyterlab_pelagos.models.orders import Counts, Order, OrderFile, OrderFiles, Orders, Sizes
+from jupyterlab_pelagos.models.problem import Problem
 from jupyterlab_pelagos.models.search import Citation
-from jupyterlab_pelagos.models.server import Problem
 from jupyterlab_pelagos.places import contents_of, has_pool
 from jupyterlab_pelagos.sequences import Sequences
-from jupyterlab_pelagos.shared import Shared
+from jupyterlab_pelagos.shared import Shared, problem_told
 
 if TYPE_CHECKING:
     from pelagos_client.local_orders import LocalOrder
@@ -45,12 +45,19 @@ class Desk:
         self._reading = threading.Lock()
         self._over: dict[str, tuple[int, float, Order]] = {}
 
-    def all(self) -> list[Order]:
-        """The newest first."""
+    def all(self) -> Orders:
+        """The newest first. Local ones are there though the data pool is away."""
+        from pelagos_client.errors import PelagosError
+
         found = [self._local(name) for name in list(self._known.local())[-_SHOWN:]]
+        missing: Problem | None = None
         if has_pool():
-            found += self.hub_orders()
-        return sorted(found, key=lambda one: (one.created or "", one.number), reverse=True)
+            try:
+                found += self.hub_orders()
+            except PelagosError as error:
+                missing = problem_told(error)
+        found.sort(key=lambda one: (one.created or "", one.number), reverse=True)
+        return Orders(found, missing)
 
     def hub_orders(self) -> list[Order]:
         """Those of the data pool."""

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from jupyterlab_pelagos.base import Refused
-from jupyterlab_pelagos.models.server import Problem
+from jupyterlab_pelagos.models.problem import Problem
 from jupyterlab_pelagos.shared import Shared
 
 DATASPACE, WORKSPACE = "dataspace", "workspace"

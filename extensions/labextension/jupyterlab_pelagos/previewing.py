@@ -15,8 +15,8 @@ import msgspec
 from jupyterlab_pelagos import shaping
 from jupyterlab_pelagos.base import Refused
 from jupyterlab_pelagos.here import path_of
+from jupyterlab_pelagos.models.problem import Problem
 from jupyterlab_pelagos.models.search import Preview, WantedPreview
-from jupyterlab_pelagos.models.server import Problem
 from jupyterlab_pelagos.shared import Shared
 
 SECONDS = 40.0

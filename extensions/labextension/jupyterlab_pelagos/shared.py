@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from jupyterlab_pelagos.models.orders import Refusal, Terms
-from jupyterlab_pelagos.models.server import Problem
+from jupyterlab_pelagos.models.problem import Problem, Refusal, Terms
 
 T = TypeVar("T")
 _THREADS = 16  # requests that wait for others at a time
@@ -90,10 +89,10 @@ class Shared:
             status = 503
         elif isinstance(error, NotConfiguredError):
             status = 409
-        return status, _problem(error)
+        return status, problem_told(error)
 
 
-def _problem(error: Any) -> Problem:
+def problem_told(error: Any) -> Problem:
     """What a service said, with its lists; else the error's own sentence."""
     told = getattr(error, "document", None) or {}
     reason = str(error).removesuffix(error.mend).strip() or str(error)

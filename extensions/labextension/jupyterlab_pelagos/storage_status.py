@@ -11,7 +11,8 @@ from typing import Any
 
 from jupyterlab_pelagos.base import Refused
 from jupyterlab_pelagos.keeping import Keeper
-from jupyterlab_pelagos.models.server import Problem, Storage, WantedPath, WantedPin
+from jupyterlab_pelagos.models.problem import Problem
+from jupyterlab_pelagos.models.server import Storage, WantedPath, WantedPin
 from jupyterlab_pelagos.server_status import ServerWatch
 from jupyterlab_pelagos.shared import Shared
 

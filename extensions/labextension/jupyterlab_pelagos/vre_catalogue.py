@@ -17,6 +17,7 @@ import msgspec
 
 from jupyterlab_pelagos import shaping
 from jupyterlab_pelagos.base import Refused
+from jupyterlab_pelagos.models.problem import Problem
 from jupyterlab_pelagos.models.search import (
     CollectionsPage,
     Criteria,
@@ -25,7 +26,6 @@ from jupyterlab_pelagos.models.search import (
     Match,
     Search,
 )
-from jupyterlab_pelagos.models.server import Problem
 from jupyterlab_pelagos.together import together
 
 SECONDS = 30.0

@@ -54,7 +54,7 @@ export interface IApi {
   estimate(signal?: AbortSignal): Promise<T.IEstimate>;
   /** What is in the basket; it is emptied when the order is made. `key` makes a retry safe. */
   order(accept: string[], key: string): Promise<T.IOrder>;
-  orders(): Promise<T.IOrder[]>;
+  orders(): Promise<T.IOrders>;
   showOrder(id: string): Promise<T.IOrder>;
   orderFiles(id: string, offset?: number): Promise<T.IOrderFiles>;
   citations(id: string): Promise<T.ICitation[]>;
@@ -106,7 +106,7 @@ export class Api implements IApi {
     this.ask<T.IEstimate>('POST', 'estimate', {}, {}, signal);
   order = (accept: string[], key: string) =>
     this.ask<T.IOrder>('POST', 'orders', { accept, key });
-  orders = () => this.ask<T.IOrder[]>('GET', 'orders');
+  orders = () => this.ask<T.IOrders>('GET', 'orders');
   showOrder = (id: string) => this.ask<T.IOrder>('GET', `orders/${enc(id)}`);
   orderFiles = (id: string, offset = 0) =>
     this.ask<T.IOrderFiles>('GET', `orders/${enc(id)}/files`, null, { offset });
@@ -197,6 +197,11 @@ function refusal(status: number, text: string, trans: TranslationBundle): ApiErr
     problem.mend ?? '',
     problem
   );
+}
+
+/** Why a part of an answer is missing, where its service is away. */
+export function missingError({ reason, mend }: T.IProblem): ApiError {
+  return new ApiError(503, reason, mend ?? '');
 }
 
 /** Whether something was given up, which nobody needs to be told of. */

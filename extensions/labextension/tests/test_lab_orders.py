@@ -62,7 +62,7 @@ def test_from_the_basket_to_files(ask: Ask, vre: Vre, jp_root_dir: Path) -> None
     local = {one["item"]: Path(one["local"]).read_bytes() for one in found["files"]}
     assert local == {"one": content("one"), "two": content("two")}
     assert ask("GET", f"orders/{number}/citations").json[0]["doi"] == "10.17882/42182"
-    assert [one["id"] for one in ask("GET", "orders").json] == [number]
+    assert [one["id"] for one in ask("GET", "orders").json["orders"]] == [number]
     with vre.service.client(vre.token) as client:
         assert client.get(f"/orders/{number}").json()["virtual_lab"] == ""
 
@@ -82,7 +82,7 @@ def test_the_same_key_is_the_same_order(ask: Ask, vre: Vre) -> None:
         body = {"items": [{"collection": FLOATS, "item": "one"}], "key": key}
         number = client.post("/orders", json=body).json()["number"]
     assert order(ask, "lost-answer").json["id"] == str(number)
-    assert len(ask("GET", "orders").json) == 2
+    assert len(ask("GET", "orders").json["orders"]) == 2
 
 
 def test_what_cannot_be_ordered_is_listed(ask: Ask, vre: Vre) -> None:
@@ -95,7 +95,7 @@ def test_what_cannot_be_ordered_is_listed(ask: Ask, vre: Vre) -> None:
     assert answer.json["mend"]
     assert sorted(one["item"] for one in answer.json["refused"]) == ["bare", "unknown"]
     assert len(ask("GET", "basket").json["items"]) == 3
-    assert ask("GET", "orders").json == []
+    assert ask("GET", "orders").json == {"orders": [], "missing": None}
 
 
 def test_terms_are_accepted_first(ask: Ask, vre: Vre) -> None:
@@ -134,7 +134,7 @@ def test_two_tabs_that_order_at_once_make_one_order(
 
     answers = jp_asyncio_loop.run_until_complete(both())
     assert sorted(one.code for one in answers) == [201, 409]
-    assert len(ask("GET", "orders").json) == 1
+    assert len(ask("GET", "orders").json["orders"]) == 1
 
 
 def test_two_servers_that_order_a_basket_at_once_make_one_order(
@@ -160,7 +160,7 @@ def test_two_servers_that_order_a_basket_at_once_make_one_order(
         thread.join(60)
     assert len(made) == 2
     assert len({one.id for one in made}) == 1
-    assert len(ask("GET", "orders").json) == 1
+    assert len(ask("GET", "orders").json["orders"]) == 1
     assert ask("GET", "basket").json["items"] == []
 
 
@@ -217,7 +217,13 @@ def test_granules_of_elsewhere_go_into_a_folder(ask: Ask, vre: Vre, jp_root_dir:
         ask("POST", "basket", {"kind": "set", "to": "dataspace"})
         ask("POST", "basket", vre.basket("one"))
         hub = order(ask, "another-key").json["id"]
-        assert [one["id"] for one in ask("GET", "orders").json] == [hub, number]
+        assert [one["id"] for one in ask("GET", "orders").json["orders"]] == [hub, number]
+        with pytest.MonkeyPatch.context() as away:
+            away.setenv("PELAGOS_DATAPOOL_API", f"http://127.0.0.1:{free_port()}/api")
+            told = ask("GET", "orders").json
+        assert [one["id"] for one in told["orders"]] == [number]
+        assert told["missing"]["reason"] == "The data pool does not answer."
+        assert "try again" in told["missing"]["mend"]
         # the token of the hub is not for others
         assert all("authorization" not in one.headers for one in server.requests)
 
@@ -265,7 +271,6 @@ def test_a_service_that_is_down_is_said_so_at_once(ask: Ask, vre: Vre) -> None:
     vre.monkeypatch.setenv("PELAGOS_DATAPOOL_API", f"http://127.0.0.1:{free_port()}/api")
     began = time.monotonic()
     for method, path, body in (
-        ("GET", "orders", None),
         ("POST", "estimate", {}),
         ("POST", "orders", {"key": KEY}),
         ("GET", "orders/1", None),
@@ -288,7 +293,8 @@ def test_no_token_is_in_any_answer(ask: Ask, vre: Vre) -> None:
         for path in ("orders", f"orders/{number}", f"orders/{number}/files", "basket", "storage")
     ]
     vre.monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "wrong-secret-token")
-    refused = ask("GET", "orders")
+    assert ask("GET", "orders").json["orders"] == []
+    refused = ask("GET", f"orders/{number}")
     # 401 would say that the browser's own sign-in has ended
     assert refused.status == 502
     for one in (*answers, refused):

@@ -10,7 +10,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado.web import authenticated
 
 from jupyterlab_pelagos import foreign_catalogue, vre_catalogue
-from jupyterlab_pelagos.base import PelagosHandler
+from jupyterlab_pelagos.base import PelagosHandler, TurnHandler
 from jupyterlab_pelagos.details import details_of
 from jupyterlab_pelagos.here import path_of
 from jupyterlab_pelagos.models.search import (
@@ -26,8 +26,7 @@ from jupyterlab_pelagos.models.search import (
 )
 from jupyterlab_pelagos.shared import Shared
 
-# searches at a time: while a catalogue is slow, all else that needs a thread goes on
-_AT_ONCE = 3
+_AT_ONCE = 3  # searches
 
 
 class Which(Asked):
@@ -38,30 +37,22 @@ class Which(Asked):
     catalogue: Address = ""
 
 
-class SearchHandler(PelagosHandler):
+class SearchHandler(TurnHandler):
     """`POST /pelagos/collections`, `/matches`, `/facets`, `/granules`."""
 
     # tornado passes a handler its own arguments by name
     def initialize(  # type: ignore[override]
-        self, shared: Shared, work: Callable[[Shared, Search], Any], turns: asyncio.Semaphore
+        self, shared: Shared, turns: asyncio.Semaphore, work: Callable[[Shared, Search], Any]
     ) -> None:
         """Take what is to be done with a search."""
-        super().initialize(shared)
-        self._work, self._turns = work, turns
-        self._is_wanted = True
-
-    def on_connection_close(self) -> None:
-        """Who types on wants the answer no more."""
-        self._is_wanted = False
+        super().initialize(shared, turns)
+        self._work = work
 
     @authenticated
     @authorized
     async def post(self) -> None:
         """A page, or counts."""
-        request = self.body(Search)
-        async with self._turns:
-            if self._is_wanted:
-                await self.answer(self._work, self.shared, request)
+        await self.answer_in_turn(self._work, self.shared, self.body(Search))
 
 
 class GranuleHandler(PelagosHandler):

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from jupyter_server.auth.decorator import authorized
 from tornado.web import authenticated
 
-from jupyterlab_pelagos.base import PelagosHandler, Refused
-from jupyterlab_pelagos.models.orders import Order, WantedOrder
+from jupyterlab_pelagos.base import PelagosHandler, Refused, TurnHandler
+from jupyterlab_pelagos.models.orders import Order, Orders, WantedOrder
+from jupyterlab_pelagos.models.problem import Problem
 from jupyterlab_pelagos.models.search import Asked
-from jupyterlab_pelagos.models.server import Problem
 from jupyterlab_pelagos.ordering import Ordering
 from jupyterlab_pelagos.orders import Desk
 from jupyterlab_pelagos.shared import Shared
 from jupyterlab_pelagos.watching import Watcher
 
+_AT_ONCE = 2  # estimates: each change of the basket asks for one
 
-class EstimateHandler(PelagosHandler):
+
+class EstimateHandler(TurnHandler):
     """`POST /pelagos/estimate`."""
 
     @authenticated
@@ -25,7 +28,7 @@ class EstimateHandler(PelagosHandler):
     async def post(self) -> None:
         """What an order of the basket would be."""
         self.body(Asked)
-        await self.answer(lambda: self.shared.one(Ordering).estimate())
+        await self.answer_in_turn(lambda: self.shared.one(Ordering).estimate())
 
 
 class OrdersHandler(PelagosHandler):
@@ -104,7 +107,7 @@ class RetryHandler(PelagosHandler):
         await self.answer(_retry, self.shared, order)
 
 
-def _all(shared: Shared) -> list[Order]:
+def _all(shared: Shared) -> Orders:
     shared.one(Watcher).wake()
     return shared.one(Desk).all()
 
@@ -131,7 +134,6 @@ def routes(shared: Shared) -> list[tuple[str, Any, dict[str, Any]]]:
     shared.one(Watcher).begin()
     one = r"/pelagos/orders/([^/]+)"
     found = [
-        (r"/pelagos/estimate", EstimateHandler),
         (r"/pelagos/orders", OrdersHandler),
         (one, OrderHandler),
         (rf"{one}/files", FilesHandler),
@@ -139,4 +141,8 @@ def routes(shared: Shared) -> list[tuple[str, Any, dict[str, Any]]]:
         (rf"{one}/cancel", CancelHandler),
         (rf"{one}/retry", RetryHandler),
     ]
-    return [(pattern, handler, {"shared": shared}) for pattern, handler in found]
+    turns = {"turns": asyncio.Semaphore(_AT_ONCE)}
+    return [
+        (r"/pelagos/estimate", EstimateHandler, {"shared": shared, **turns}),
+        *((pattern, handler, {"shared": shared}) for pattern, handler in found),
+    ]

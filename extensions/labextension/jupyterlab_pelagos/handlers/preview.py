@@ -10,8 +10,8 @@ from tornado.web import authenticated
 
 from jupyterlab_pelagos import previewing
 from jupyterlab_pelagos.base import PelagosHandler, Refused
+from jupyterlab_pelagos.models.problem import Problem
 from jupyterlab_pelagos.models.search import WantedPreview
-from jupyterlab_pelagos.models.server import Problem
 from jupyterlab_pelagos.shared import Shared
 
 _AT_ONCE = 2

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from jupyterlab_pelagos.models.problem import Problem, Refusal, Terms
 from jupyterlab_pelagos.models.search import Address, Asked, Box, Criteria, Moment, Name, Text
 
 
@@ -24,6 +25,7 @@ class BasketItem(Asked):
     id: Name
     catalogue: Address = ""
     title: Text = ""
+    collection_title: Text = ""
     size: Annotated[int, Meta(ge=0)] | None = None
     files: Annotated[int, Meta(ge=0)] = 0
     assets: Annotated[list[Name], Meta(max_length=100)] | None = None
@@ -83,23 +85,6 @@ class WantedOrder(Asked):
     key: Annotated[str, Meta(min_length=8, max_length=100, pattern="^[!-~]+$")] = ""
 
 
-class Terms(Struct):
-    """What has to be accepted."""
-
-    key: str
-    title: str
-    text: str
-    url: str
-
-
-class Refusal(Struct):
-    """A granule that can't be ordered, and why."""
-
-    collection: str
-    item: str
-    reason: str
-
-
 class Estimate(Struct):
     """What an order would be: `known` bytes of files whose size is known, `unknown` have none."""
 
@@ -156,6 +141,13 @@ class Order(Struct):
     notes: list[str]
     can_cancel: bool
     can_retry: bool
+
+
+class Orders(Struct):
+    """All of them, the newest first. `missing`: why those of the data pool are not among them."""
+
+    orders: list[Order]
+    missing: Problem | None = None
 
 
 class OrderFile(Struct):

@@ -1,12 +1,11 @@
-"""Storage, this server, and what is told when something was not done."""
+"""Storage and this server."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
-from jupyterlab_pelagos.models.orders import Refusal, Terms
 from jupyterlab_pelagos.models.search import Asked
 
 
@@ -72,12 +71,3 @@ class About(Struct):
     virtual_lab_title: str
     root: str
     links: dict[str, str]
-
-
-class Problem(Struct, omit_defaults=True):
-    """Why something was not done, and what to do next."""
-
-    reason: str
-    mend: str = ""
-    refused: list[Refusal] = field(default_factory=list)
-    accept: list[Terms] = field(default_factory=list)

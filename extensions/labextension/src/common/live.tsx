@@ -15,6 +15,17 @@ export function Live({ text }: { text: string }): JSX.Element {
   );
 }
 
+/** Whether something has been under way for longer than anybody waits without a word. */
+export function useSlow(isBusy: boolean, after = 2000): boolean {
+  const [slow, setSlow] = useState(false);
+  useEffect(() => {
+    setSlow(false);
+    const clock = isBusy ? window.setTimeout(() => setSlow(true), after) : 0;
+    return () => window.clearTimeout(clock);
+  }, [isBusy, after]);
+  return isBusy && slow;
+}
+
 /** The present in milliseconds, which moves on every `every` milliseconds while it is looked at. */
 export function useNow(every = 60_000): number {
   const [now, setNow] = useState(() => Date.now());

@@ -29,9 +29,11 @@ export interface IOutcome {
 
 /** Puts granules into the basket: those selected, or all that match. */
 export class AddModel extends Model<IAddState> {
+  /** `titles`: of data sets, by id. */
   constructor(
     private readonly granules: GranulesModel,
-    private readonly basket: BasketModel
+    private readonly basket: BasketModel,
+    readonly titles: Readonly<Record<string, string>> = {}
   ) {
     super({ phase: 'idle', done: 0, of: null, outcome: null });
     granules.criteria.changed.connect(this.forget, this);
@@ -130,6 +132,7 @@ export class AddModel extends Model<IAddState> {
       collection,
       id,
       title: granule.title || id,
+      collection_title: this.titles[collection] ?? '',
       size,
       files,
       assets: null,

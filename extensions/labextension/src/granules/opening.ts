@@ -6,6 +6,8 @@ import { ICriteria } from '../types';
 export interface IOpenArgs {
   collections: string[];
   title: string;
+  /** Of the data sets whose title is known, by id. */
+  titles: Record<string, string>;
   criteria: ICriteria;
 }
 
@@ -17,6 +19,11 @@ export function argsOf(args: ReadonlyPartialJSONObject, otherwise: ICriteria): I
       ? [...new Set(collections.filter(one => typeof one === 'string'))].sort()
       : [],
     title: typeof title === 'string' ? title : '',
+    titles: Object.fromEntries(
+      Object.entries(Object(args.titles)).filter(
+        (one): one is [string, string] => typeof one[1] === 'string'
+      )
+    ),
     criteria: criteriaOf(args.criteria) ?? otherwise
   };
 }

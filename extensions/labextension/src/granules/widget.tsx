@@ -18,7 +18,7 @@ import { GranulesView } from './view';
 export class GranulesWidget extends ReactWidget {
   constructor(
     private readonly pelagos: IPelagos,
-    { collections, title, criteria }: IOpenArgs
+    { collections, title, titles, criteria }: IOpenArgs
   ) {
     super();
     const { trans } = pelagos;
@@ -31,7 +31,7 @@ export class GranulesWidget extends ReactWidget {
       this.criteria,
       () => pelagos.settings.catalogueUrl
     );
-    this.adding = new AddModel(this.model, pelagos.basket);
+    this.adding = new AddModel(this.model, pelagos.basket, titles);
     this.details = new DetailsModel(pelagos.api);
     this.addClass('jp-Pelagos-granulesWidget');
     keepFocus(this.node);
@@ -60,6 +60,7 @@ export class GranulesWidget extends ReactWidget {
     return {
       collections: this.model.collections,
       title: this.heading,
+      titles: this.adding.titles,
       criteria: this.criteria.state
     } as unknown as ReadonlyPartialJSONObject;
   }

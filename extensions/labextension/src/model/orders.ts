@@ -1,7 +1,7 @@
 import { Poll } from '@lumino/polling';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { ApiError, IApi } from '../api';
+import { ApiError, IApi, missingError } from '../api';
 import { IOrder, OrderState } from '../types';
 import { oneAtATime } from './again';
 import { Model } from './base';
@@ -18,6 +18,11 @@ const UNDER_WAY: OrderState[] = ['queued', 'fetching', 'waiting', 'verifying'];
 
 export function isUnderWay(order: IOrder): boolean {
   return UNDER_WAY.includes(order.state);
+}
+
+/** Whether it is the data pool's; others this server carries out itself. */
+function isOfPool({ id }: IOrder): boolean {
+  return /^\d+$/.test(id);
 }
 
 /** From 0 to 1: by bytes where all sizes are known, else by files; null if there is neither. */
@@ -135,17 +140,25 @@ export class OrdersModel extends Model<IOrdersState> {
     const began = ++this._counter;
     this._asked = this.clock();
     try {
-      const found = await this.api.orders();
+      const { orders: found, missing } = await this.api.orders();
       const listed = new Set(found.map(one => one.id));
       const orders = found
         .filter(one => (this._dropped.get(one.id) ?? 0) < began)
         .map(one => this._newer(one, began));
-      // what came in since it was asked for is not in the answer
-      const since = (this.state.orders ?? []).filter(
-        one => !listed.has(one.id) && this._isSince(one.id, began)
+      // what came in since it was asked for is not in the answer, nor what could not be asked for
+      const others = (this.state.orders ?? []).filter(
+        one =>
+          !listed.has(one.id) &&
+          ((missing && isOfPool(one)) || this._isSince(one.id, began))
       );
       this._measure(orders);
-      this.set({ orders: sorted([...since, ...orders]), error: null });
+      const all = sorted([...others, ...orders]);
+      const error = missing && missingError(missing);
+      // nothing to show is not yet nothing there
+      this.set({ orders: missing && !all.length ? this.state.orders : all, error });
+      if (error) {
+        throw error;
+      }
     } catch (error) {
       this.set({ error: error as ApiError });
       throw error;

@@ -1,9 +1,10 @@
-import { Dialog, showDialog } from '@jupyterlab/apputils';
+import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import { Link } from '../common';
 import { ICitation } from '../types';
 import { copyText } from '../use/clipboard';
+import { copiedText } from '../use/things';
 
 /** How the data of an order want to be cited, to be copied. */
 export async function showCitations(
@@ -21,6 +22,7 @@ export async function showCitations(
   });
   if (button.accept) {
     await copyText(citationText(citations));
+    Notification.success(copiedText(trans, citations.length), { autoClose: 3000 });
   }
 }
 

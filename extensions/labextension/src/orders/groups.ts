@@ -3,6 +3,7 @@ import { IBasketItem, ICut } from '../types';
 /** Granules of one data set. */
 export interface IGroup {
   collection: string;
+  title: string;
   items: IBasketItem[];
   /** Bytes of those whose size is known, and how many have none. */
   known: number;
@@ -14,7 +15,8 @@ export function groupsOf(items: IBasketItem[]): IGroup[] {
   for (const item of items) {
     let group = groups.get(item.collection);
     if (!group) {
-      group = { collection: item.collection, items: [], known: 0, unknown: 0 };
+      const { collection, collection_title: title } = item;
+      group = { collection, title: title || collection, items: [], known: 0, unknown: 0 };
       groups.set(item.collection, group);
     }
     group.items.push(item);

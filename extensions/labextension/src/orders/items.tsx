@@ -83,7 +83,7 @@ function Group({
 }): JSX.Element {
   const [shown, setShown] = useState(PAGE);
   const [open, setOpen] = useState(isOpen);
-  const { collection, items, known, unknown } = group;
+  const { collection, title, items, known, unknown } = group;
   return (
     <details
       className="jp-Pelagos-group"
@@ -91,7 +91,9 @@ function Group({
       onToggle={event => setOpen(event.currentTarget.open)}
     >
       <summary>
-        <span className="jp-Pelagos-name">{collection}</span>
+        <span className="jp-Pelagos-name" title={collection}>
+          {title}
+        </span>
         <span className="jp-Pelagos-dim">
           {trans._n('%1 granule', '%1 granules', items.length)} ·{' '}
           {sizes(trans, known, unknown, items.length)}
@@ -99,7 +101,7 @@ function Group({
       </summary>
       {open && (
         <>
-          <ul className="jp-Pelagos-list" aria-label={collection}>
+          <ul className="jp-Pelagos-list" aria-label={title}>
             {items.slice(0, shown).map(item => (
               <Item
                 key={item.id}
@@ -118,7 +120,7 @@ function Group({
             {items.length > 1 && (
               <Button
                 kind="link"
-                aria-label={trans.__('Remove all of %1', collection)}
+                aria-label={trans.__('Remove all of %1', title)}
                 onClick={() => onRemove(items)}
               >
                 {trans.__('Remove these %1', format.number(items.length))}

@@ -46,11 +46,13 @@ export class Teller {
       }
     }
     const known = new Set(orders.map(one => one.id));
-    for (const [id, note] of this._watched) {
-      // forgotten, here or elsewhere
-      if (!known.has(id)) {
-        this._watched.delete(id);
-        drop(note);
+    for (const notes of [this._watched, this._told]) {
+      for (const [id, note] of notes) {
+        // forgotten, here or elsewhere
+        if (!known.has(id)) {
+          notes.delete(id);
+          drop(note);
+        }
       }
     }
     try {
@@ -96,9 +98,8 @@ export class Teller {
       actions: this._actions(order),
       progress: undefined
     };
-    if (!note || !Notification.update({ id: note, message, type, ...options })) {
-      Notification.emit(message, type, options);
-    }
+    const isThere = note && Notification.update({ id: note, message, type, ...options });
+    this._told.set(order.id, isThere ? note : Notification.emit(message, type, options));
     if (document.hidden) {
       callBack(trans, order, message, () => this._show(order));
     }
@@ -130,6 +131,8 @@ export class Teller {
 
   /** By the order's id, that of its note; empty if it has none. */
   private readonly _watched = new Map<string, string>();
+  /** The same of those that are over. */
+  private readonly _told = new Map<string, string>();
   private readonly _progress = new Map<string, number>();
 }
 

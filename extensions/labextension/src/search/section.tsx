@@ -1,7 +1,7 @@
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { ComponentType, useCallback, useEffect, useMemo, useState } from 'react';
 
-import { Button, Live, Problem } from '../common';
+import { Button, Live, Problem, useSlow } from '../common';
 import { useModel } from '../model/base';
 import { isEmpty } from '../model/search';
 import { CommandIDs, IPelagos } from '../tokens';
@@ -162,6 +162,11 @@ function Results({ pelagos, model, onLook }: IResultsProps): JSX.Element {
   const state = useModel(model);
   const { collections, answered, searching, error, matchedText, vocabulary } = state;
   const canOpen = useCommand(commands, CommandIDs.granules);
+  const patience = useSlow(searching)
+    ? answered && !error
+      ? trans.__('The catalogue is slow to answer. This is what was found before:')
+      : trans.__('The catalogue is slow to answer.')
+    : '';
   const open = useCallback(
     (chosen: ICollection[]) => {
       const [first] = chosen;
@@ -171,6 +176,7 @@ function Results({ pelagos, model, onLook }: IResultsProps): JSX.Element {
           chosen.length === 1
             ? first.title || first.id
             : trans._n('%1 data set', '%1 data sets', chosen.length),
+        titles: Object.fromEntries(chosen.map(one => [one.id, one.title])),
         criteria: criteria.state
       } as unknown as ReadonlyPartialJSONObject);
     },
@@ -194,11 +200,12 @@ function Results({ pelagos, model, onLook }: IResultsProps): JSX.Element {
     >
       <div className="jp-Pelagos-busy" data-busy={searching || undefined} aria-hidden />
       <h3>{title}</h3>
-      <Live text={said(state, count, pelagos)} />
+      <Live text={patience || said(state, count, pelagos)} />
+      {patience && <p className="jp-Pelagos-note">{patience}</p>}
       {error ? (
         <Problem trans={trans} error={error} onRetry={() => void model.search()} />
       ) : !answered ? (
-        <p className="jp-Pelagos-note">{trans.__('Searching …')}</p>
+        !patience && <p className="jp-Pelagos-note">{trans.__('Searching …')}</p>
       ) : !collections.length ? (
         <NoResults
           chips={chipsOf(answered, vocabulary, trans)}

@@ -5,5 +5,6 @@
  * places degrees in WGS 84.
  */
 export * from './orders';
+export * from './problem';
 export * from './search';
 export * from './server';

@@ -1,3 +1,4 @@
+import { IProblem, IRefusal, ITerms } from './problem';
 import { Box, ICriteria } from './search';
 
 /** What a source that can cut is asked to cut out. */
@@ -12,6 +13,7 @@ export interface IBasketItem {
   collection: string;
   id: string;
   title: string;
+  collection_title: string;
   size: number | null;
   files: number;
   /** Asset keys; null: all data. */
@@ -34,19 +36,6 @@ export type IBasketChange =
   | { kind: 'remove'; items: { collection: string; id: string }[] }
   | { kind: 'clear' }
   | { kind: 'set'; to?: string; title?: string; cut?: boolean };
-
-export interface ITerms {
-  key: string;
-  title: string;
-  text: string;
-  url: string;
-}
-
-export interface IRefusal {
-  collection: string;
-  item: string;
-  reason: string;
-}
 
 export interface IEstimate {
   files: number;
@@ -101,6 +90,12 @@ export interface IOrder {
   notes: string[];
   can_cancel: boolean;
   can_retry: boolean;
+}
+
+/** All, the newest first. `missing`: why those of the data pool are not among them. */
+export interface IOrders {
+  orders: IOrder[];
+  missing: IProblem | null;
 }
 
 export interface IOrderFile {

@@ -1,5 +1,3 @@
-import { IRefusal, ITerms } from './orders';
-
 export interface IUpload {
   name: string;
   reason: string;
@@ -87,12 +85,4 @@ export interface IChange {
   kind: 'order' | 'basket' | 'storage' | 'memory';
   id: string;
   sequence: number;
-}
-
-/** Why something was not done, and what to do next. */
-export interface IProblem {
-  reason: string;
-  mend: string;
-  refused?: IRefusal[];
-  accept?: ITerms[];
 }

@@ -1,6 +1,7 @@
+import { TranslationBundle } from '@jupyterlab/translation';
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
-import { ApiError } from '../api';
+import { ApiError, missingError } from '../api';
 import { IPelagos } from '../tokens';
 import { ICitation, IOrder } from '../types';
 import { copyText } from './clipboard';
@@ -8,7 +9,11 @@ import { oneLine } from './code/text';
 
 /** The newest order that is ready, null if there is none. Raises ApiError. */
 export async function lastOrder({ api }: Pick<IPelagos, 'api'>): Promise<IOrder | null> {
-  const ready = (await api.orders()).filter(order => order.state === 'ready');
+  const { orders, missing } = await api.orders();
+  const ready = orders.filter(order => order.state === 'ready');
+  if (!ready.length && missing) {
+    throw missingError(missing);
+  }
   const when = (order: IOrder) => order.created ?? '';
   return ready.reduce<IOrder | null>(
     (best, order) => (best && when(best) >= when(order) ? best : order),
@@ -50,7 +55,12 @@ export async function copyCitations(
     );
   }
   await copyText(lines.join('\n'));
-  return trans._n('The citation was copied.', '%1 citations were copied.', lines.length);
+  return copiedText(trans, lines.length);
+}
+
+/** What a person is told who copied so many citations. */
+export function copiedText(trans: TranslationBundle, count: number): string {
+  return trans._n('The citation was copied.', '%1 citations were copied.', count);
 }
 
 /** A citation as a line of text, with its DOI. */

@@ -277,10 +277,16 @@ describe('words', () => {
 
   it('of a command make sense or are left out', () => {
     const otherwise = new CriteriaModel().state;
+    const nothing = { title: '', titles: {}, criteria: otherwise };
     expect(argsOf({ collections: ['b', 3 as any, 'a', 'b'] }, otherwise)).toEqual({
-      collections: ['a', 'b'],
-      title: '',
-      criteria: otherwise
+      ...nothing,
+      collections: ['a', 'b']
+    });
+    const titles = { a: 'A', b: 7 };
+    expect(argsOf({ collections: ['a'], titles }, otherwise)).toEqual({
+      ...nothing,
+      collections: ['a'],
+      titles: { a: 'A' }
     });
   });
 });

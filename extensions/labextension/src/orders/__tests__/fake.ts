@@ -9,7 +9,15 @@ import { BasketModel } from '../../model/basket';
 import { Changes, SCHEMA_ID } from '../../model/changes';
 import { CriteriaModel } from '../../model/search';
 import { IPelagos } from '../../tokens';
-import { IAbout, IBasket, IBasketItem, IEstimate, IOrder, IStorage } from '../../types';
+import {
+  IAbout,
+  IBasket,
+  IBasketItem,
+  IEstimate,
+  IOrder,
+  IOrders,
+  IStorage
+} from '../../types';
 
 // a machine with other work must not fail what is only slow
 configure({ asyncUtilTimeout: 15_000 });
@@ -34,11 +42,17 @@ export const ITEM: IBasketItem = {
   collection: 'argo',
   id: 'a1',
   title: 'Float 1',
+  collection_title: '',
   size: 1024,
   files: 1,
   assets: null,
   cut: null
 };
+
+/** A whole list of orders. */
+export function listed(...orders: IOrder[]): IOrders {
+  return { orders, missing: null };
+}
 
 export const BASKET: IBasket = {
   revision: 1,
@@ -145,7 +159,7 @@ export function fakeApi() {
       basket.mockResolvedValue({ ...BASKET, items: [], revision: revision + 1 });
       return ORDER;
     }),
-    orders: jest.fn(async (): Promise<IOrder[]> => [ORDER]),
+    orders: jest.fn(async (): Promise<IOrders> => listed(ORDER)),
     showOrder: jest.fn(async (_id: string): Promise<IOrder> => ORDER),
     orderFiles: jest.fn(async (_id: string, _offset?: number) => ({
       files: [] as any[],

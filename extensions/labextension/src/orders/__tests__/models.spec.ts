@@ -3,9 +3,9 @@ import { waitFor } from '@testing-library/react';
 import { ApiError } from '../../api';
 import { oneAtATime } from '../../model/again';
 import { OrdersModel, Rate, shareOf } from '../../model/orders';
-import { IOrder } from '../../types';
+import { IOrder, IOrders } from '../../types';
 import { FilesModel } from '../filesmodel';
-import { AWAY, LOST, ORDER, READY, fakePelagos, later } from './fake';
+import { AWAY, LOST, ORDER, READY, fakePelagos, later, listed } from './fake';
 
 const order = (part: Partial<IOrder>): IOrder => ({ ...ORDER, ...part });
 
@@ -92,7 +92,7 @@ describe('orders', () => {
   it('are listed once for however many events of orders that nobody knows', async () => {
     const { api, model, tell } = made();
     await model.load();
-    api.orders.mockResolvedValue([order({ id: '8', number: 8 }), ORDER]);
+    api.orders.mockResolvedValue(listed(order({ id: '8', number: 8 }), ORDER));
     for (let index = 0; index < 50; index++) {
       tell('order', `x${index}`, index);
     }
@@ -138,14 +138,36 @@ describe('orders', () => {
     model.dispose();
   });
 
+  it('of this server are there while the data pool is away, beside what was known', async () => {
+    const { api, model } = made();
+    const mine = (part: Partial<IOrder>) => order({ id: 'local-1', number: 1, ...part });
+    const missing = { reason: 'The data pool does not answer.', mend: 'Try again.' };
+    api.orders.mockResolvedValueOnce({ orders: [], missing });
+    await model.load();
+    expect(model.state).toMatchObject({
+      orders: null,
+      error: { status: 503, ...missing }
+    });
+    api.orders.mockResolvedValueOnce(listed(ORDER, mine({}), mine({ id: 'local-2' })));
+    await model.load();
+    expect(model.state.error).toBeNull();
+    const after = mine({ sequence: 9, state: 'ready' });
+    api.orders.mockResolvedValueOnce({ orders: [after], missing });
+    await model.load();
+    // of this server's own, nothing is missing
+    expect(model.state.orders).toEqual([ORDER, after]);
+    expect(model.state.error).toMatchObject(missing);
+    model.dispose();
+  });
+
   it('that were placed are not lost to a list that was asked for before', async () => {
     const { api, model } = made();
     await model.load();
-    const slow = later<IOrder[]>();
+    const slow = later<IOrders>();
     api.orders.mockReturnValueOnce(slow.promise);
     const loading = model.load();
     model.put(order({ id: '8', number: 8, created: '2026-11-21T13:00:00Z' }));
-    slow.resolve([ORDER]);
+    slow.resolve(listed(ORDER));
     await loading;
     expect(model.state.orders?.map(one => one.id)).toEqual(['8', '7']);
     expect(model.state.focus).toBe('8');
@@ -155,11 +177,11 @@ describe('orders', () => {
   it('that were forgotten do not come back with such a list', async () => {
     const { api, model } = made();
     await model.load();
-    const slow = later<IOrder[]>();
+    const slow = later<IOrders>();
     api.orders.mockReturnValueOnce(slow.promise);
     const loading = model.load();
     await model.forget('7');
-    slow.resolve([ORDER]);
+    slow.resolve(listed(ORDER));
     await loading;
     expect(model.state.orders).toEqual([]);
     model.dispose();
@@ -167,9 +189,9 @@ describe('orders', () => {
 
   it('take an older sequence from a server that counts anew', async () => {
     const { api, model } = made();
-    api.orders.mockResolvedValueOnce([order({ sequence: 50 })]);
+    api.orders.mockResolvedValueOnce(listed(order({ sequence: 50 })));
     await model.load();
-    api.orders.mockResolvedValueOnce([order({ ...READY, sequence: 2 })]);
+    api.orders.mockResolvedValueOnce(listed(order({ ...READY, sequence: 2 })));
     await model.load();
     expect(model.find('7')?.state).toBe('ready');
     model.dispose();
@@ -217,7 +239,7 @@ describe('polling of orders', () => {
     const model = new OrdersModel(api as any, changes);
     await model.start();
     expect(api.orders).toHaveBeenCalledTimes(1);
-    api.orders.mockResolvedValue([order({ ...READY, sequence: 2 })]);
+    api.orders.mockResolvedValue(listed(order({ ...READY, sequence: 2 })));
     await jest.advanceTimersByTimeAsync(31_000);
     expect(api.orders).toHaveBeenCalledTimes(2);
     await jest.advanceTimersByTimeAsync(120_000);

@@ -1,3 +1,5 @@
+import { Notification } from '@jupyterlab/apputils';
+import { nullTranslator } from '@jupyterlab/translation';
 import { act, fireEvent, render, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 
@@ -6,7 +8,7 @@ import { CommandIDs } from '../../tokens';
 import { IOrder } from '../../types';
 import { BasketSection } from '../basket';
 import { CheckoutModel } from '../checkout';
-import { citationText } from '../cite';
+import { citationText, showCitations } from '../cite';
 import { boxText, cutsOf, groupsOf } from '../groups';
 import { OrdersSection } from '../orders';
 import {
@@ -21,7 +23,8 @@ import {
   SIGNED_OUT,
   fakeApi,
   fakePelagos,
-  fakeStore
+  fakeStore,
+  listed
 } from './fake';
 
 const button = (name: string | RegExp) => screen.getByRole('button', { name });
@@ -204,7 +207,7 @@ describe('granules', () => {
 });
 
 async function orders(list: IOrder[], api = fakeApi()) {
-  api.orders.mockResolvedValue(list);
+  api.orders.mockResolvedValue(listed(...list));
   const fake = fakePelagos(api);
   const model = new OrdersModel(api as any, fake.changes);
   render(<OrdersSection pelagos={fake.pelagos} model={model} />);
@@ -226,7 +229,7 @@ describe('orders', () => {
     expect(bar.getAttribute('aria-valuenow')).toBe('25');
     expect(screen.getByText('Fetching')).toBeTruthy();
     expect(screen.getByRole('status').textContent).toBe('');
-    api.orders.mockResolvedValue([order({ ...READY, sequence: 2 })]);
+    api.orders.mockResolvedValue(listed(order({ ...READY, sequence: 2 })));
     await act(() => model.load());
     await waitFor(() =>
       expect(screen.getByRole('status').textContent).toBe('Order 7: ready.')
@@ -341,6 +344,21 @@ describe('orders', () => {
 });
 
 describe('citations', () => {
+  it('are told of when they were copied', async () => {
+    const user = userEvent.setup(); // with a clipboard
+    const one = { title: 'T', text: 'Cite T.', doi: '', licence_text: '', url: '' };
+    const shown = showCitations(nullTranslator.load('x'), 'Order 7', [
+      { ...one, licence: '' }
+    ]);
+    await user.click(await screen.findByRole('button', { name: 'Copy', hidden: true }));
+    await shown;
+    expect(await navigator.clipboard.readText()).toBe('Cite T.');
+    expect(Notification.manager.notifications.map(note => note.message)).toEqual([
+      'The citation was copied.'
+    ]);
+    Notification.dismiss();
+  });
+
   it('are copied with their licence', () => {
     const one = { title: 'T', text: 'Cite T.', doi: '', licence_text: '', url: '' };
     expect(

@@ -4,7 +4,7 @@ import { OrdersModel } from '../../model/orders';
 import { CommandIDs } from '../../tokens';
 import { IOrder } from '../../types';
 import { Teller } from '../tell';
-import { ORDER, READY, fakePelagos, fakeStore } from './fake';
+import { ORDER, READY, fakePelagos, fakeStore, listed } from './fake';
 
 const order = (part: Partial<IOrder>): IOrder => ({ ...ORDER, ...part });
 const notes = () => Notification.manager.notifications;
@@ -14,7 +14,7 @@ function made(store = fakeStore()) {
   const model = new OrdersModel(fake.api as any, fake.changes);
   const teller = new Teller(fake.pelagos, model, store);
   const show = async (...orders: IOrder[]) => {
-    fake.api.orders.mockResolvedValueOnce(orders);
+    fake.api.orders.mockResolvedValueOnce(listed(...orders));
     await model.load();
   };
   return { ...fake, model, teller, store, show };
@@ -82,6 +82,16 @@ describe('an order that is over', () => {
     await show(ORDER, order({ id: '8', number: 8 }));
     await show(order({ state: 'cancelled', sequence: 2 }));
     expect(notes()).toEqual([]);
+  });
+
+  it('is told of no more when it was forgotten', async () => {
+    const { show } = made();
+    const other = (part: Partial<IOrder>) => order({ id: '8', number: 8, ...part });
+    await show(ORDER, other({}));
+    await show(order({ ...READY, sequence: 2 }), other({ ...READY, sequence: 2 }));
+    expect(notes()).toHaveLength(2);
+    await show(other({ ...READY, sequence: 2 }));
+    expect(notes().map(one => one.message)).toEqual(['Order 8 is ready.']);
   });
 
   it('is not told of who does not want it', async () => {

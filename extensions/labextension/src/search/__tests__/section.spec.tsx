@@ -167,6 +167,7 @@ describe('data sets', () => {
     expect(run).toHaveBeenLastCalledWith(CommandIDs.granules, {
       collections: ['a'],
       title: HTML,
+      titles: { a: HTML },
       criteria: { ...NO_CRITERIA, q: 'ice' }
     });
     await user.click(within(second).getByRole('button', { name: 'b' }));
@@ -180,6 +181,7 @@ describe('data sets', () => {
     expect(run).toHaveBeenLastCalledWith(CommandIDs.granules, {
       collections: ['a', 'c'],
       title: '2 data sets',
+      titles: { a: HTML, c: 'C' },
       criteria: NO_CRITERIA
     });
     await user.click(screen.getByRole('button', { name: 'Open query as code' }));
@@ -290,5 +292,34 @@ describe('the search', () => {
     const later = new Groups(db as any);
     await later.restore();
     expect(later.state).toEqual({ area: true, time: false, facets: true });
+  });
+});
+
+describe('a slow catalogue', () => {
+  beforeEach(() => jest.useFakeTimers());
+  afterEach(() => jest.useRealTimers());
+  const wait = (milliseconds: number) =>
+    act(() => jest.advanceTimersByTimeAsync(milliseconds));
+  const SLOW = 'The catalogue is slow to answer.';
+
+  it('is told of, with what was found before', async () => {
+    let answer: (found: unknown) => void = () => undefined;
+    const { model } = show({
+      collections: () => new Promise(resolve => (answer = resolve))
+    });
+    await wait(0);
+    await wait(1500);
+    expect(screen.queryByText(SLOW, { selector: 'p' })).toBeNull();
+    await wait(1000);
+    expect(screen.getByText(SLOW, { selector: 'p' })).toBeTruthy();
+    expect(screen.getByText(SLOW, { selector: '[role=status]' })).toBeTruthy();
+    answer(page(FOUND));
+    await wait(0);
+    expect(screen.queryByText(SLOW, { selector: 'p' })).toBeNull();
+    act(() => void model.search());
+    await wait(2500);
+    const both = `${SLOW} This is what was found before:`;
+    expect(screen.getByText(both, { selector: 'p' })).toBeTruthy();
+    expect(screen.getByRole('list', { name: 'Data sets' })).toBeTruthy();
   });
 });

@@ -116,8 +116,12 @@ describe('things', () => {
       { id: 'b', state: 'ready', created: '2026-01-03T00:00:00Z' },
       { id: 'c', state: 'fetching', created: '2026-01-04T00:00:00Z' }
     ] as IOrder[];
-    expect((await lastOrder(shared({ orders: async () => orders })))?.id).toBe('b');
-    expect(await lastOrder(shared({ orders: async () => [] }))).toBeNull();
+    expect(
+      (await lastOrder(shared({ orders: async () => ({ orders, missing: null }) })))?.id
+    ).toBe('b');
+    expect(
+      await lastOrder(shared({ orders: async () => ({ orders: [], missing: null }) }))
+    ).toBeNull();
   });
 
   it('are cited in one line, with the DOI once', () => {
@@ -131,9 +135,9 @@ describe('things', () => {
     await expect(copyCitations(shared(api), { order: '7' })).rejects.toThrow(
       'does not say'
     );
-    await expect(copyCitations(shared({ orders: async () => [] }), {})).rejects.toThrow(
-      'None of your orders'
-    );
+    await expect(
+      copyCitations(shared({ orders: async () => ({ orders: [], missing: null }) }), {})
+    ).rejects.toThrow('None of your orders');
   });
 
   it('have a path in the file browser, or none', async () => {
