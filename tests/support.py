@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import random
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+import docker
 import httpx
 from pelagos.deployment import ROOT, WORKSPACE_PATH, Deployment, Facts, State
 from pelagos.hubconfig.roles import OPERATOR
@@ -57,6 +59,12 @@ def free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise AssertionError("no free port")
+
+
+@functools.cache
+def docker_engine() -> docker.DockerClient:
+    """One client for all tests of a process."""
+    return docker.from_env(timeout=120)
 
 
 def until(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> Any:
@@ -156,7 +164,7 @@ class Vre:
         self.run("down", "--servers")
         deployment = self.deployment
         if deployment.facts.backend == "docker":
-            client = engine.connect()
+            client = docker_engine()
             for container in engine.containers(client, deployment):
                 container.remove(force=True, v=True)
             engine.remove_network(client, deployment)
@@ -202,7 +210,7 @@ class Vre:
 
     def containers(self) -> list[Any]:
         """Containers of its servers."""
-        return engine.containers(engine.connect(), self.deployment)
+        return engine.containers(docker_engine(), self.deployment)
 
     def pid(self, name: str) -> int:
         """Number of one of its processes; 0 while it does not run."""

@@ -41,7 +41,7 @@ from pelagos.ops.report import Silent
 from pelagos.virtual_labs import select
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from support import ROOT, Vre, free_port, until
+from support import ROOT, Vre, docker_engine, free_port, until
 
 IMAGE = "base"
 _DEADLINE = 300  # seconds for one start
@@ -319,7 +319,7 @@ async def measure(people: list[int], rounds: int, folder: Path, with_process: bo
     """Everything, one after the other: the machine has few cores."""
     rows: list[dict[str, Any]] = []
     vre = Vre(folder / "vre")
-    client = engine.connect()
+    client = docker_engine()
     idle = None
     try:
         vre.up("--backend", "docker")

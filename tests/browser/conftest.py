@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 from extension_packages import install
 from marine import Marine, Outside, serve_marine
 from pelagos.deployment import ROOT
 from pelagos.images import load_graph
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from support import Vre
+from support import Vre, docker_engine
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 BROKEN = "pelagos-test/broken:1"
@@ -32,15 +31,13 @@ FLAGS = [
 @pytest.fixture(scope="module")
 def vre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vre]:
     """The demonstration VRE, with one more image whose server ends while it starts."""
-    client = docker.from_env()
     recipe = (
         f"FROM {load_graph(ROOT)['base'].reference}\n"
         "USER root\n"
         "RUN printf '#!/bin/sh\\nsleep 3; exit 3\\n' > /opt/pelagos/bin/pelagos-singleuser\n"
         "USER jovyan\n"
     )
-    client.images.build(fileobj=io.BytesIO(recipe.encode()), tag=BROKEN, rm=True)
-    client.close()
+    docker_engine().images.build(fileobj=io.BytesIO(recipe.encode()), tag=BROKEN, rm=True)
     vre = Vre(
         tmp_path_factory.mktemp("browser") / "state",
         f"images: [python, base, {{name: broken, reference: '{BROKEN}', title: Broken}}]\n"

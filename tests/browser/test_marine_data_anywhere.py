@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import docker
 import httpx
 import marine as sea
 import pytest
@@ -19,7 +18,7 @@ from pelagos.deployment import ROOT
 from pelagos.images import load_graph
 from playwright.sync_api import Page, expect
 from stac_remote import CONFORMS, collection, features, item, link, reply
-from support import free_port, until
+from support import docker_engine, free_port, until
 
 Shot = Callable[[Page, str], None]
 NAMES = ("first", "second", "third")
@@ -43,8 +42,7 @@ class PlainLab:
 def plain() -> Iterator[PlainLab]:
     """JupyterLab of an image, started by hand: nothing of a hub is in its environment."""
     port = free_port()
-    client = docker.from_env()
-    container = client.containers.run(
+    container = docker_engine().containers.run(
         load_graph(ROOT)["python"].reference,
         ["jupyter", "lab", "--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token=t"],
         network_mode="host",  # the catalogue is on the loopback
@@ -66,7 +64,6 @@ def plain() -> Iterator[PlainLab]:
         raise
     finally:
         container.remove(force=True, v=True)
-        client.close()
 
 
 @pytest.fixture

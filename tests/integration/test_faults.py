@@ -16,9 +16,8 @@ from pelagos.errors import PelagosError
 from pelagos.hubconfig.roles import OPERATOR
 from pelagos.images import load_graph
 from pelagos.node.network import policy_of
-from pelagos.ops import engine
 from pelagos.ops.kernel import Kernel
-from support import Gate, Vre, pelagos, start, stop, until
+from support import Gate, Vre, docker_engine, pelagos, start, stop, until
 
 pytestmark = pytest.mark.engine
 
@@ -61,7 +60,7 @@ def vre(tmp_path_factory: pytest.TempPathFactory, gate: Gate) -> Iterator[Vre]:
 
 def tag_ephemeral() -> None:
     """An image that was published, until a test takes it away."""
-    base = engine.connect().images.get(load_graph(ROOT)["base"].reference)
+    base = docker_engine().images.get(load_graph(ROOT)["base"].reference)
     base.tag(*EPHEMERAL.split(":"))
 
 
@@ -243,7 +242,7 @@ def test_lost_packet_filter_rules_come_back(vre: Vre) -> None:
 def test_a_missing_image_is_told_with_its_mend(vre: Vre) -> None:
     with vre.api() as hub:
         hub.call("POST", "/users/early")
-        engine.connect().images.remove(EPHEMERAL)
+        docker_engine().images.remove(EPHEMERAL)
         with pytest.raises(PelagosError, match=r"not on this machine yet.*pelagos build ephemeral"):
             hub.call("POST", "/users/early/server", {"image": "ephemeral"})
         hub.call("DELETE", "/users/early")
@@ -269,7 +268,7 @@ def test_down_with_servers_stops_them_and_keeps_homes(vre: Vre) -> None:
     assert "goodbye" in done.stdout
     assert vre.containers() == []
     prefix = f"pelagos-{vre.deployment.facts.instance}-home.goodbye"
-    assert engine.connect().volumes.get(prefix)
+    assert docker_engine().volumes.get(prefix)
     assert not vre.status()["running"]
     assert vre.run("status").returncode == 3
     assert vre.run("down").returncode == 1

@@ -9,7 +9,7 @@ import pytest
 from pelagos.ops import engine
 from pelagos.ops.kernel import CellError, Kernel
 from pelagos.volumes import home_volume
-from support import Person, Vre, leeway, pelagos, until
+from support import Person, Vre, docker_engine, leeway, pelagos, until
 
 pytestmark = pytest.mark.engine
 
@@ -22,7 +22,7 @@ def test_check_passes_and_leaves_no_trace(vre: Vre) -> None:
     assert {"name", "ok", "seconds", "detail"} == set(result["steps"][0])
     assert not [c for c in vre.containers() if "pelagos-check" in c.name]
     mine = f"pelagos-{vre.state.instance()}-home.pelagos-2dcheck"
-    assert not [v for v in engine.connect().volumes.list() if v.name.startswith(mine)]
+    assert not [v for v in docker_engine().volumes.list() if v.name.startswith(mine)]
     assert not list((vre.folder / "workspaces").glob("deleted/*")), "not even set aside"
 
 
@@ -164,7 +164,7 @@ def test_any_user_name_gets_a_server_and_a_home_of_its_own(vre: Vre, name: str) 
         try:
             hub.call("POST", f"{path}/server", {"image": "base"})
             until(lambda: hub.call("GET", path)["servers"][""]["ready"], 60)
-            found = engine.containers(engine.connect(), vre.deployment, name)
+            found = engine.containers(docker_engine(), vre.deployment, name)
             assert len(found) == 1
             mounts = {m["Destination"]: m.get("Name") for m in found[0].attrs["Mounts"]}
             home = home_volume(vre.deployment.facts.instance, name)
@@ -173,7 +173,7 @@ def test_any_user_name_gets_a_server_and_a_home_of_its_own(vre: Vre, name: str) 
             hub.call("DELETE", f"{path}/server", missing_ok=True)
             until(lambda: not (hub.call("GET", path)["servers"]), 60)
             hub.call("DELETE", path)
-    assert home not in [v.name for v in engine.connect().volumes.list()]
+    assert home not in [v.name for v in docker_engine().volumes.list()]
 
 
 async def _run(vre: Vre, user: str, code: str, server: str = "") -> str:
@@ -191,7 +191,7 @@ async def test_people_reach_neither_each_other_nor_the_host_but_the_internet_sid
             hub.call("POST", f"/users/{user}/server", {"image": "base"})
             until(lambda user=user: hub.call("GET", f"/users/{user}")["servers"][""]["ready"], 60)
         try:
-            [boris] = engine.containers(engine.connect(), vre.deployment, "boris")
+            [boris] = engine.containers(docker_engine(), vre.deployment, "boris")
             network = boris.attrs["NetworkSettings"]["Networks"][vre.deployment.network]
             facts = vre.deployment.facts
             targets = {

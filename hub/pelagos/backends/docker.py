@@ -15,10 +15,9 @@ from typing import Any, ClassVar
 import docker
 import docker.errors
 import docker.utils
-import requests.exceptions
 from dockerspawner import DockerSpawner
 
-from pelagos.backends import agent
+from pelagos.backends import agent, engine
 from pelagos.backends.base import HOME, SCRATCH, ServerMixin, ServerSpec, Stage, StartError
 from pelagos.errors import EngineError
 from pelagos.units import format_bytes
@@ -95,6 +94,7 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
         """
         with _client_lock:
             if PelagosDockerSpawner._shared_client is None:
+                engine.knock()
                 PelagosDockerSpawner._shared_client = docker.APIClient(
                     version="auto",
                     timeout=ENGINE_TIMEOUT,
@@ -112,11 +112,7 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
             return await super().docker(method, *args, **kwargs)
         except docker.errors.APIError:
             raise
-        except (
-            requests.exceptions.ConnectionError,
-            requests.exceptions.Timeout,
-            docker.errors.DockerException,
-        ) as error:
+        except (OSError, docker.errors.DockerException) as error:  # requests' errors are OSErrors
             raise EngineError(f"The container engine does not answer: {error}") from error
 
     def adopt(self, options: Any) -> ServerSpec:
@@ -312,14 +308,6 @@ class PelagosDockerSpawner(ServerMixin, DockerSpawner):  # type: ignore[misc]
             logger.warning("The home of %s is kept: %s", self.user.name, error)
 
 
-def engine_is_up() -> bool:
-    """Whether the engine answers a ping."""
-    try:
-        return bool(docker.APIClient(version="auto", timeout=5).ping())
-    except (requests.exceptions.RequestException, docker.errors.DockerException):
-        return False
-
-
 def wait_for_engine(seconds: float) -> bool:
     """Wait for the engine at most `seconds`; whether it answers.
 
@@ -327,7 +315,7 @@ def wait_for_engine(seconds: float) -> bool:
     engine is down would take them for dead.
     """
     deadline = time.monotonic() + seconds
-    while not engine_is_up():
+    while not engine.is_up():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.5)

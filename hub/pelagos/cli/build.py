@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from pelagos.backends.engine import connect
 from pelagos.cli.console import Progress, SettingsOption, StateOption, out, state_of
 from pelagos.deployment import ROOT
 from pelagos.images import load_graph
@@ -35,15 +36,16 @@ def build(
     chosen = load_settings(path, graph.names)
     progress = Progress()
     engine.ensure(folder.logs / "dockerd.log", progress)
-    made = ops.build(
-        engine.connect(),
-        graph,
-        chosen,
-        names or image_names(chosen),
-        log=folder.logs / "build.log",
-        reporter=progress,
-        no_cache=no_cache,
-    )
+    with connect() as client:
+        made = ops.build(
+            client,
+            graph,
+            chosen,
+            names or image_names(chosen),
+            log=folder.logs / "build.log",
+            reporter=progress,
+            no_cache=no_cache,
+        )
     for reference in made:
         out.print(f"made {reference}")
     if not made:

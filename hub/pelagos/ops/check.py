@@ -16,6 +16,7 @@ import httpx
 import nbformat
 
 from pelagos.backends.base import server_spec
+from pelagos.backends.engine import connect
 from pelagos.backends.process import home_of
 from pelagos.deployment import Deployment
 from pelagos.errors import NotRunningError, PelagosError
@@ -256,14 +257,14 @@ def no_trace(run: Run) -> str:
     if run.hub.call("GET", f"/users/{run.user}", missing_ok=True):
         left.append("the account")
     if run.deployment.facts.backend is BackendKind.DOCKER:
-        client = engine.connect()
-        for container in engine.containers(client, run.deployment, run.user):
-            container.remove(force=True, v=True)
-            left.append(f"container {container.name}, now removed")
-        home = home_volume(run.deployment.facts.instance, run.user)
-        if any(volume.name == home for volume in client.volumes.list(filters={"name": home})):
-            client.volumes.get(home).remove(force=True)
-            left.append("the home, now removed")
+        with connect() as client:
+            for container in engine.containers(client, run.deployment, run.user):
+                container.remove(force=True, v=True)
+                left.append(f"container {container.name}, now removed")
+            home = home_volume(run.deployment.facts.instance, run.user)
+            if any(volume.name == home for volume in client.volumes.list(filters={"name": home})):
+                client.volumes.get(home).remove(force=True)
+                left.append("the home, now removed")
     elif home_of(run.deployment, run.user).exists():
         left.append("the home")
     left += check_storage.traces(run)

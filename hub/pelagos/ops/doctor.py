@@ -17,6 +17,7 @@ import docker.errors
 import httpx
 import psutil
 
+from pelagos.backends.engine import connect
 from pelagos.backends.process import environment_of
 from pelagos.deployment import ROOT, Deployment, State
 from pelagos.errors import EngineError, NotRunningError, PelagosError, SettingsError
@@ -29,7 +30,7 @@ from pelagos.ops.look_storage import LOOKS as STORAGE_LOOKS
 from pelagos.ops.ports import check_port
 from pelagos.ops.up import DEFAULT_BIND, DEFAULT_PORT, last_facts
 from pelagos.services.reconciler import read_reports
-from pelagos.settings import BackendKind, load_settings
+from pelagos.settings import BackendKind, Settings, load_settings
 from pelagos.sockets import unix_client
 from pelagos.units import format_bytes, format_cores
 
@@ -92,7 +93,8 @@ def look_at_state(found: Patient) -> Iterator[Finding]:
 def look_at_engine(found: Patient) -> Iterator[Finding]:
     """The container engine and its version."""
     try:
-        client = engine.connect(timeout=10)
+        with connect(timeout=10) as client:
+            yield from _version(client)
     except EngineError as error:
         if found.backend is BackendKind.PROCESS:
             detail = "none; the process backend is used"
@@ -102,7 +104,9 @@ def look_at_engine(found: Patient) -> Iterator[Finding]:
             yield Finding("engine", Level.WARNING, detail, "Run ./pelagos up.")
         else:
             yield Finding("engine", Level.ERROR, str(error), error.mend)
-        return
+
+
+def _version(client: docker.DockerClient) -> Iterator[Finding]:
     version = engine.version(client)
     numbers = tuple(int(part) for part in version.split("+")[0].split(".")[:2] if part.isdigit())
     if numbers < _MIN_ENGINE:
@@ -126,8 +130,8 @@ def look_at_engine(found: Patient) -> Iterator[Finding]:
 def look_at_disk(found: Patient) -> Iterator[Finding]:
     """Free space where state and images are kept."""
     folders = {"state": found.state.folder}
-    with suppress(EngineError):  # said above
-        folders["engine"] = Path(str(engine.connect(timeout=10).info()["DockerRootDir"]))
+    with suppress(EngineError), connect(timeout=10) as client:  # said above
+        folders["engine"] = Path(str(client.info()["DockerRootDir"]))
     for name, wanted in folders.items():
         folder = next(path for path in (wanted, *wanted.parents) if path.exists())
         free = shutil.disk_usage(folder).free
@@ -185,26 +189,32 @@ def look_at_images(found: Patient) -> Iterator[Finding]:
                 yield Finding(f"image {name}", level, detail, "" if fresh else "./pelagos up")
         return
     try:
-        client = engine.connect(timeout=10)
-        gone = build.missing(client, found.settings, found.graph)
-        for image in found.settings.images:
-            name = image if isinstance(image, str) else image.name
-            if name not in gone:
-                yield Finding(f"image {name}", Level.OK, "built from the present recipe")
-                continue
-            old = client.images.list(f"pelagos/{name}") if name in found.graph else []
-            detail = "older than its recipe" if old else "not built"
-            yield Finding(f"image {name}", Level.WARNING, detail, f"./pelagos build {name}")
-        outdated = _outdated(client, found.graph)
-        if outdated:
-            yield Finding(
-                "old images",
-                Level.WARNING,
-                f"{len(outdated)} of earlier recipes take space",
-                f"docker image rm {' '.join(outdated)}",
-            )
+        with connect(timeout=10) as client:
+            yield from _images(client, found.settings, found.graph)
     except (EngineError, docker.errors.DockerException):
         return  # said above
+
+
+def _images(
+    client: docker.DockerClient, settings: Settings, graph: ImageGraph
+) -> Iterator[Finding]:
+    gone = build.missing(client, settings, graph)
+    for image in settings.images:
+        name = image if isinstance(image, str) else image.name
+        if name not in gone:
+            yield Finding(f"image {name}", Level.OK, "built from the present recipe")
+            continue
+        old = client.images.list(f"pelagos/{name}") if name in graph else []
+        detail = "older than its recipe" if old else "not built"
+        yield Finding(f"image {name}", Level.WARNING, detail, f"./pelagos build {name}")
+    outdated = _outdated(client, graph)
+    if outdated:
+        yield Finding(
+            "old images",
+            Level.WARNING,
+            f"{len(outdated)} of earlier recipes take space",
+            f"docker image rm {' '.join(outdated)}",
+        )
 
 
 def _outdated(client: Any, graph: ImageGraph) -> list[str]:

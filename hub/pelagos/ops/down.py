@@ -7,9 +7,11 @@ import time
 from contextlib import suppress
 from typing import Any
 
+import docker
 import httpx
 import psutil
 
+from pelagos.backends.engine import connect
 from pelagos.deployment import ROOT, STATE_VARIABLE, Deployment, Facts, State
 from pelagos.errors import EngineError, NotRunningError, PelagosError
 from pelagos.images import load_graph
@@ -110,7 +112,8 @@ def _any_server(deployment: Deployment) -> bool:
     if deployment.facts.backend is not BackendKind.DOCKER:
         return False
     try:
-        return bool(engine.containers(engine.connect(), deployment))
+        with connect() as client:
+            return bool(engine.containers(client, deployment))
     except EngineError:
         return True  # nobody knows
 
@@ -151,7 +154,8 @@ def _close_without_agent(deployment: Deployment, reporter: Reporter) -> list[dic
 def _remove_network(deployment: Deployment, reporter: Reporter) -> None:
     """With the last server its network and rules go too; the next `up` makes them again."""
     try:
-        engine.remove_network(engine.connect(), deployment)
+        with connect() as client:
+            engine.remove_network(client, deployment)
         firewall.remove(policy_of(deployment))
     except PelagosError as error:
         reporter.notice(error.sentence)
@@ -182,14 +186,21 @@ def stop_servers(deployment: Deployment, runs: bool, reporter: Reporter) -> list
                     del server
     if deployment.facts.backend is BackendKind.DOCKER:
         try:
-            client = engine.connect()
+            with connect() as client:
+                stopped += _stop_containers(client, deployment, DOWN_SECONDS if runs else 0)
         except EngineError as error:
             reporter.notice(error.sentence)
-            return stopped
-        deadline = time.monotonic() + DOWN_SECONDS
-        while runs and engine.containers(client, deployment) and time.monotonic() < deadline:
-            time.sleep(0.2)  # the hub answers before the containers have ended
-        for container in engine.containers(client, deployment):
-            stopped.append(container.name)
-            container.remove(force=True, v=True)
     return stopped
+
+
+def _stop_containers(
+    client: docker.DockerClient, deployment: Deployment, seconds: float
+) -> list[str]:
+    """Remove those that are left after `seconds`: the hub answers before they have ended."""
+    deadline = time.monotonic() + seconds
+    while engine.containers(client, deployment) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    left = engine.containers(client, deployment)
+    for container in left:
+        container.remove(force=True, v=True)
+    return [container.name for container in left]

@@ -11,9 +11,9 @@ from typing import Any
 
 import docker
 import docker.errors
-import requests.exceptions
 from docker.models.networks import Network
 
+from pelagos.backends.engine import is_up
 from pelagos.deployment import LABEL, Deployment
 from pelagos.errors import EngineError, NetworkError
 from pelagos.ops import packages
@@ -21,35 +21,11 @@ from pelagos.ops.report import Reporter
 
 PACKAGES = ["docker.io", "iptables"]
 START_SECONDS = 60
-_CALL_SECONDS = 120
-
-
-def connect(timeout: int = _CALL_SECONDS) -> docker.DockerClient:
-    """A client of the engine. Raises EngineError with what to do if none answers."""
-    try:
-        client = docker.from_env(timeout=timeout)
-        client.ping()
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise EngineError(
-            "No Docker Engine answers here.",
-            "Start it (systemctl start docker), check that this user may use its socket (group "
-            "docker), or see ./pelagos doctor.",
-        ) from error
-    return client
-
-
-def ready() -> bool:
-    """Whether an engine answers."""
-    try:
-        connect(timeout=10).close()
-    except EngineError:
-        return False
-    return True
 
 
 def ensure(log: Path, reporter: Reporter) -> None:
     """Find an engine, else install and start one. Raises EngineError if that can't be done."""
-    if ready():
+    if is_up():
         return
     if os.geteuid() != 0:
         raise EngineError(
@@ -69,7 +45,7 @@ def ensure(log: Path, reporter: Reporter) -> None:
                 "Install Docker Engine 20.10 or newer.",
             )
         packages.install(wanted, reporter)
-    if not ready():
+    if not is_up():
         _start(log, reporter)
 
 
@@ -89,7 +65,7 @@ def _start(log: Path, reporter: Reporter) -> None:
                 start_new_session=True,
             )
     deadline = time.monotonic() + START_SECONDS
-    while not ready():
+    while not is_up():
         gone = process is not None and process.poll() is not None
         if gone or time.monotonic() > deadline:
             raise EngineError(

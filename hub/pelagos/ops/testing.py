@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from pelagos.backends.engine import connect
 from pelagos.deployment import ROOT
 from pelagos.errors import PelagosError
 from pelagos.images import load_graph
@@ -80,9 +81,8 @@ def _prepare(reporter: Reporter) -> None:
         try:
             engine.ensure(Path(tempfile.gettempdir()) / "pelagos-dockerd.log", reporter)
             graph = load_graph(ROOT)
-            build.build(
-                engine.connect(), graph, Settings(), graph.names, log=log, reporter=reporter
-            )
+            with connect() as client:
+                build.build(client, graph, Settings(), graph.names, log=log, reporter=reporter)
         except PelagosError as error:
             sys.stderr.write("".join(log.read_text().splitlines(keepends=True)[-60:]))
             raise PelagosError(str(error), f"{error.mend} Or run with --fast.") from error

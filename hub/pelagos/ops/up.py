@@ -17,6 +17,7 @@ import httpx
 
 from pelagos import accounts
 from pelagos.accounts import ACCOUNT
+from pelagos.backends.engine import connect
 from pelagos.backends.process import environment_of
 from pelagos.deployment import ROOT, Deployment, Facts, State
 from pelagos.errors import EngineError, NetworkError, NotRunningError, PelagosError, StateError
@@ -211,14 +212,13 @@ def _prepare_storage(reporter: Reporter) -> None:
 def _prepare_docker(deployment: Deployment, reporter: Reporter) -> str:
     """Storage, images and network; the host's address on the servers' network."""
     _prepare_storage(reporter)
-    client = engine.connect()
+    settings, graph = deployment.settings, deployment.graph
     log = deployment.state.logs / "build.log"
-    names = build.missing(client, deployment.settings, deployment.graph)
-    if names:
-        build.build(
-            client, deployment.graph, deployment.settings, names, log=log, reporter=reporter
-        )
-    return engine.ensure_network(client, deployment)
+    with connect() as client:
+        names = build.missing(client, settings, graph)
+        if names:
+            build.build(client, graph, settings, names, log=log, reporter=reporter)
+        return engine.ensure_network(client, deployment)
 
 
 def _prepare_processes(

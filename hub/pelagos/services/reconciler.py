@@ -25,7 +25,9 @@ import httpx
 import requests.exceptions
 
 from pelagos.backends.agent import paths, unheard
+from pelagos.backends.engine import connect
 from pelagos.deployment import LABEL, Deployment, default_state, round_seconds
+from pelagos.errors import EngineError
 from pelagos.files import write_private
 from pelagos.hubconfig.roles import RECONCILER
 from pelagos.services.base import wait_for_hub
@@ -208,15 +210,15 @@ def main() -> None:
                 logger.info("The node agent was not told this time: %r", error)
             try:
                 # what runs first: a server that starts in between is known, not an orphan
-                engine = docker.from_env(timeout=60)
-                running = running_servers(engine, deployment.facts.instance)
-                found = orphans(running, known_servers(people_with_servers(hub)))
-                for orphan in found & suspects:
-                    stop(engine, orphan, deployment)
+                with connect(timeout=60) as engine:
+                    running = running_servers(engine, deployment.facts.instance)
+                    found = orphans(running, known_servers(people_with_servers(hub)))
+                    for orphan in found & suspects:
+                        stop(engine, orphan, deployment)
                 suspects = found - suspects
-                engine.close()
             except (
                 httpx.HTTPError,
+                EngineError,
                 docker.errors.DockerException,
                 requests.exceptions.RequestException,
             ) as error:
