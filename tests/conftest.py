@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import side_by_side
+import tidy
 from pelagos.datapool.database import url_of
 from pelagos.deployment import ROOT, Deployment, State
 from pelagos.images import ImageGraph, load_graph
@@ -20,8 +21,9 @@ os.environ.pop("PELAGOS_STATE", None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Whose test runs where, with `-n`."""
+    """Whose test runs where, with `-n`; and for all files, also of the extensions, `tidy`."""
     side_by_side.register(config)
+    config.pluginmanager.register(tidy)
 
 
 @pytest.fixture(scope="session")

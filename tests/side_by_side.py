@@ -7,9 +7,8 @@ its order; the other takes the rest, file by file.
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -58,19 +57,6 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
         if MACHINE in self.workqueue:
             self.workqueue.move_to_end(MACHINE, last=False)
         super()._assign_work_unit(node)
-
-
-class Tidy:
-    """In each process: what a file leaves open is that file's failure.
-
-    Else it is found whenever the garbage is collected, in somebody else's test.
-    """
-
-    @pytest.fixture(scope="module", autouse=True)
-    def tidy(self) -> Iterator[None]:
-        """Around all tests of a file, and torn down after its own fixtures."""
-        yield
-        gc.collect()
 
 
 class Told:
@@ -145,8 +131,7 @@ def _file(nodeid: str) -> str:
 
 
 def register(config: pytest.Config) -> None:
-    """Have all this where it belongs; people who ask for more words get those of xdist."""
-    config.pluginmanager.register(Tidy())
+    """Have both in a process that hands tests out; people who ask for more words get xdist's."""
     if hasattr(config, "workerinput"):
         folder = Path(config.option.basetemp)  # .../popen-gw0: too long for sockets in it
         config.option.basetemp = str(folder.parent / folder.name.removeprefix("popen-gw"))

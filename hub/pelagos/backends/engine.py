@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import docker
 import docker.errors
+import docker.utils
 import requests.exceptions
 
 from pelagos.errors import EngineError
@@ -52,7 +53,7 @@ def knock() -> None:
 
     A client that finds nobody there leaves its own socket open until the garbage is collected.
     """
-    address = docker.utils.parse_host(os.environ.get("DOCKER_HOST"))
+    address = str(docker.utils.parse_host(os.environ.get("DOCKER_HOST")))
     if address.startswith(_SCHEME):
         with socket.socket(socket.AF_UNIX) as caller:
             caller.settimeout(_KNOCK_SECONDS)
