@@ -1,7 +1,8 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
+import { placeText } from '../map/geometry';
 import { IGranule } from '../types';
-import { placeText, sizeText, spanText } from './format';
+import { sizeText, spanText } from './format';
 import { ColumnName, COLUMNS } from './sorting';
 
 /** Columns by the width in pixels that they need altogether; the title is always there. */
@@ -83,7 +84,7 @@ function made(granule: IGranule, column: ColumnName): string {
     case 'time':
       return spanText(granule);
     case 'place':
-      return placeText(granule.bbox);
+      return granule.bbox ? placeText(granule.bbox) : '–';
     case 'platform':
       return granule.platform || '–';
     case 'size':

@@ -3,13 +3,14 @@ import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { PointerEvent, ReactNode, useId, useState } from 'react';
 
 import { Button, Problem } from '../common';
+import { placeText } from '../map/geometry';
 import { useModel } from '../model/base';
 import { CommandIDs, IPelagos } from '../tokens';
 import { IAsset, ICitation, IGranule, IGranuleDetails } from '../types';
 import { copyText } from '../use/clipboard';
 import { AddModel } from './addAll';
 import { DetailsModel } from './details';
-import { placeText, safeUrl, sizeText, spanText } from './format';
+import { safeUrl, sizeText, spanText } from './format';
 import { GranulesModel } from './model';
 import { PreviewPart } from './preview';
 import { usableOf } from './usable';
@@ -235,7 +236,7 @@ function Metadata({
   const known: [string, string][] = [
     [trans.__('Data set'), found.collection],
     [trans.__('Time (UTC)'), spanText(found)],
-    [trans.__('Place'), placeText(found.bbox)],
+    [trans.__('Place'), found.bbox ? placeText(found.bbox) : '–'],
     [trans.__('Platform'), found.platform || '–'],
     [trans.__('Size'), sizeText(found.size)],
     ...(found.path !== null

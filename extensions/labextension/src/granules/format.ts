@@ -1,7 +1,7 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { bytes, number } from '../common/format';
-import { Box, ICriteria, IGranule } from '../types';
+import { bytes } from '../common/format';
+import { IGranule } from '../types';
 
 /** Bytes for a person; a dash where nobody knows. */
 export function sizeText(size: number | null): string {
@@ -35,23 +35,6 @@ export function spanText(granule: Pick<IGranule, 'start' | 'end'>): string {
   return `${start || '…'} – ${end.replace(' 23:59', '')}`;
 }
 
-function degrees(value: number, [positive, negative]: string): string {
-  return `${number(Math.round(Math.abs(value) * 100) / 100)}°${value > 0 ? positive : value < 0 ? negative : ''}`;
-}
-
-/** `40.5°N 12°W`, or the corners of a box. */
-export function placeText(box: Box | null): string {
-  if (!box) {
-    return '–';
-  }
-  const [west, south, east, north] = box;
-  const between = (low: number, high: number, sides: string) =>
-    low === high
-      ? degrees(low, sides)
-      : `${degrees(low, sides)} – ${degrees(high, sides)}`;
-  return `${between(south, north, 'NS')}, ${between(west, east, 'EW')}`;
-}
-
 /** Bytes of many granules: their sum, and whether some have no size. */
 export function totalText(
   granules: readonly IGranule[],
@@ -66,26 +49,6 @@ export function totalText(
     return sizeText(sum);
   }
   return sum ? trans.__('%1 or more', sizeText(sum)) : trans.__('size unknown');
-}
-
-/** The area and time that are looked for, one text each. */
-export function limitsOf(
-  criteria: ICriteria,
-  trans: TranslationBundle
-): { key: 'bbox' | 'time'; text: string }[] {
-  const { bbox, start, end } = criteria;
-  const limits: { key: 'bbox' | 'time'; text: string }[] = [];
-  if (bbox) {
-    limits.push({ key: 'bbox', text: placeText(bbox) });
-  }
-  if (start && end) {
-    limits.push({ key: 'time', text: `${timeText(start)} – ${timeText(end)}` });
-  } else if (start) {
-    limits.push({ key: 'time', text: trans.__('from %1', timeText(start)) });
-  } else if (end) {
-    limits.push({ key: 'time', text: trans.__('to %1', timeText(end)) });
-  }
-  return limits;
 }
 
 /** Addresses that a link may lead to; what a catalogue says could be `javascript:`. */

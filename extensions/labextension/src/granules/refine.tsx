@@ -5,9 +5,9 @@ import { Button } from '../common';
 import { useModel } from '../model/base';
 import { CriteriaModel } from '../model/search';
 import { BoxFields } from '../search/boxFields';
+import { chipsOf } from '../search/criteria';
+import { Chips } from '../search/states';
 import { Time } from '../search/time';
-import { FACETS, FacetName } from '../types';
-import { limitsOf } from './format';
 
 /** Milliseconds after the last letter. */
 const PAUSE = 300;
@@ -38,7 +38,7 @@ export function Refine({ criteria, trans }: IProps): JSX.Element {
       <div id={id} hidden={!open}>
         {open && <Limits criteria={criteria} trans={trans} />}
       </div>
-      <Chips criteria={criteria} trans={trans} />
+      <Within criteria={criteria} trans={trans} />
     </form>
   );
 }
@@ -81,54 +81,16 @@ function Words({ criteria, trans }: IProps): JSX.Element {
   );
 }
 
-function Chips({ criteria, trans }: IProps): JSX.Element | null {
-  const state = useModel(criteria);
-  const names = facetNames(trans);
-  const chips = limitsOf(state, trans).map(({ key, text }) => ({
-    key: key as string,
-    text,
-    drop: () =>
-      criteria.change(key === 'bbox' ? { bbox: null } : { start: null, end: null })
-  }));
-  for (const facet of FACETS) {
-    for (const value of state.facets[facet] ?? []) {
-      chips.push({
-        key: `${facet}:${value}`,
-        text: `${names[facet]}: ${value}`,
-        drop: () => criteria.toggle(facet, value)
-      });
-    }
-  }
-  if (!chips.length) {
-    return null;
-  }
+/** Area, time and facets: the words have their field. */
+function Within({ criteria, trans }: IProps): JSX.Element {
+  const chips = chipsOf(useModel(criteria), {}, trans);
   return (
-    <ul className="jp-Pelagos-limitList" aria-label={trans.__('Searched within')}>
-      {chips.map(({ key, text, drop }) => (
-        <li key={key} className="jp-Pelagos-limit">
-          {text}
-          <button
-            type="button"
-            aria-label={trans.__('Remove %1', text)}
-            title={trans.__('Remove')}
-            onClick={drop}
-          >
-            ×
-          </button>
-        </li>
-      ))}
-    </ul>
+    <Chips
+      chips={chips.filter(one => one.key !== 'q')}
+      criteria={criteria}
+      trans={trans}
+    />
   );
-}
-
-function facetNames(trans: TranslationBundle): Record<FacetName, string> {
-  return {
-    infrastructure: trans.__('Infrastructure'),
-    parameter: trans.__('Parameter'),
-    platform: trans.__('Platform'),
-    instrument: trans.__('Instrument'),
-    licence: trans.__('Licence')
-  };
 }
 
 /** Area and days, as in the side bar; the area also on this tab's map. */

@@ -109,6 +109,17 @@ export function degrees(value: number, kind: 'lon' | 'lat', digits = 0): string 
   return zero ? `${size}°` : `${size}° ${side}`;
 }
 
+/** `30° N – 49° N, 75° W – 40° W`, a point `40.5° N, 12° W`: two decimals at most. */
+export function placeText([west, south, east, north]: Box): string {
+  const text = (value: number, kind: 'lon' | 'lat') => {
+    const decimals = String(Math.round(value * 100) / 100).split('.')[1];
+    return degrees(value, kind, decimals?.length ?? 0);
+  };
+  const between = (low: number, high: number, kind: 'lon' | 'lat') =>
+    low === high ? text(low, kind) : `${text(low, kind)} – ${text(high, kind)}`;
+  return `${between(south, north, 'lat')}, ${between(west, east, 'lon')}`;
+}
+
 /** The same area without overlap, cut at the antimeridian. */
 export function halvesOf(box: Box): Box[] {
   const [west, south, east, north] = box;

@@ -2,9 +2,11 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { useEffect, useId, useMemo, useState } from 'react';
 
 import { Link } from '../common';
+import { areaOf } from '../search/criteria';
+import { periodOf } from '../search/times';
 import { IAbout, IBasket, ITerms } from '../types';
 import { isFolder } from './checkout';
-import { boxText, cutsOf } from './groups';
+import { cutsOf } from './groups';
 
 interface IFieldProps<V> {
   trans: TranslationBundle;
@@ -124,7 +126,7 @@ export function Cut({
       <span id={`${id}-text`} className="jp-Pelagos-dim">
         {cuts.length > 1
           ? trans._n('%1 box or time', '%1 different boxes or times', cuts.length)
-          : [bbox && boxText(bbox), (start || end) && `${start ?? '…'} – ${end ?? '…'}`]
+          : [bbox && areaOf(bbox, trans), periodOf(start, end, trans)]
               .filter(Boolean)
               .join(' · ')}
       </span>

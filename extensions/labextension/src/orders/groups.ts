@@ -36,9 +36,3 @@ export function cutsOf(items: IBasketItem[]): ICut[] {
   }
   return [...cuts.values()];
 }
-
-/** `-10 … 0° E, 40 … 50° N`: plain numbers, as they were put in. */
-export function boxText([west, south, east, north]: NonNullable<ICut['bbox']>): string {
-  const degrees = (value: number) => String(Number(value.toFixed(3)));
-  return `${degrees(west)} … ${degrees(east)}° E, ${degrees(south)} … ${degrees(north)}° N`;
-}

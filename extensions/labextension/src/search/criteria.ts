@@ -1,6 +1,6 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { degrees } from '../map/geometry';
+import { placeText } from '../map/geometry';
 import { Box, FACETS, FacetName, ICriteria } from '../types';
 import { ISearchState } from './model';
 import { seaOf, seas } from './seas';
@@ -66,12 +66,5 @@ export function chipsOf(
 
 /** A box for people: the sea that it is, or its sides. */
 export function areaOf(box: Box, trans: TranslationBundle): string {
-  const sea = seaOf(box, seas(trans));
-  if (sea) {
-    return sea.title;
-  }
-  const [west, south, east, north] = box;
-  const side = (value: number, kind: 'lon' | 'lat') =>
-    degrees(value, kind, Number.isInteger(value) ? 0 : 1);
-  return `${side(west, 'lon')} – ${side(east, 'lon')}, ${side(south, 'lat')} – ${side(north, 'lat')}`;
+  return seaOf(box, seas(trans))?.title ?? placeText(box);
 }

@@ -219,7 +219,7 @@ describe('the tab', () => {
     );
     await user.click(screen.getByRole('button', { name: 'Remove Parameter: TEMP' }));
     await user.click(
-      screen.getByRole('button', { name: 'Remove 30°N – 40°N, 10°W – 5°E' })
+      screen.getByRole('button', { name: 'Remove Area: 30° N – 40° N, 10° W – 5° E' })
     );
     expect(asked.at(-1)?.criteria).toMatchObject({ bbox: null, facets: {} });
   });

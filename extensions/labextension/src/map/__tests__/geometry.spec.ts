@@ -7,7 +7,8 @@ import {
   halvesOf,
   ringsOf,
   unwrapped,
-  wrapped
+  wrapped,
+  placeText
 } from '../geometry';
 
 describe('longitudes', () => {
@@ -21,6 +22,10 @@ describe('longitudes', () => {
     expect(degrees(190, 'lon')).toBe('170° W');
     expect(degrees(-33.25, 'lat', 1)).toBe('33.3° S');
     expect([degrees(0, 'lon'), degrees(180, 'lon')]).toEqual(['0°', '180°']);
+    expect(placeText([170, -20.1234, -170.5, 0])).toBe(
+      '20.12° S – 0°, 170° E – 170.5° W'
+    );
+    expect(placeText([-12, 40.5, -12, 40.5])).toBe('40.5° N, 12° W');
   });
 
   it('have as many decimals as a pixel deserves', () => {
