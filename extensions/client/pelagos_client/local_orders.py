@@ -81,15 +81,22 @@ class LocalOrder(Order):
 
     def cancel(self) -> None:
         """End it. What came stays, and is gone on with by `retry`."""
-        status = self.status
-        if status.state.over:
-            raise OrderError(f"{self._name} is {status.state.value}.", "There is nothing to end.")
         run = _RUNS.get(self._path)
         if run is not None and run.is_alive():
             run.cancel.set()
             run.join()
-        else:  # another program looks for this file
+        elif LocalState.load(self._path).state.over:
+            state = self.status.state.value
+            raise OrderError(f"{self._name} is {state}.", "There is nothing to end.")
+        else:  # another program looks for this file, and so does who would go on
             (self._path / STOP).touch()
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether it ended with the program that carried it out, and nobody asked for its end."""
+        if self.status.state is not OrderState.CANCELLED or (self._path / STOP).exists():
+            return False
+        return not LocalState.load(self._path).state.over
 
     def retry(self) -> Self:
         """Fetch what is not here; returns at once."""
@@ -257,10 +264,13 @@ def start(folder: Path, state: LocalState) -> None:
 
 
 def end_here(folder: Path, seconds: float) -> None:
-    """End an order that this program carries out, if it does, and wait so long until it has."""
+    """End an order that this program carries out, if it does, because the program ends.
+
+    Waits so long until it has ended.
+    """
     run = _RUNS.get(folder.resolve())
     if run is not None and run.is_alive():
-        run.cancel.set()
+        run.pause()
         run.join(seconds)
 
 

@@ -41,7 +41,7 @@ class Run(threading.Thread):
         super().__init__(name="pelagos-order", daemon=True)
         self.folder, self.state = folder, state
         self.cancel, self.begun = threading.Event(), threading.Event()
-        self.refused = False
+        self.refused = self._paused = False
         self.seen = Seen()
         self._before = Seen()
         self._saved = 0.0
@@ -57,6 +57,11 @@ class Run(threading.Thread):
                     return
             self.cancel.wait(0.1 * (attempt < _LOCK_TRIES - 1))
         self.begun.set()
+
+    def pause(self) -> None:
+        """End it, because its program ends."""
+        self._paused = True
+        self.cancel.set()
 
     def _all(self) -> None:
         try:
@@ -80,7 +85,10 @@ class Run(threading.Thread):
         with Engine(guard=Guard(named=self.state.named)) as engine:
             self._fetch(engine)
         if self._stopped():
-            self._end(OrderState.CANCELLED)
+            if self._paused and not (self.folder / STOP).exists():
+                self._save()  # as under way: nobody asked for its end
+            else:
+                self._end(OrderState.CANCELLED)
             return
         failed = [file for file in self.state.files if file.state not in ("ready", EMPTY)]
         if not failed and all(file.state == EMPTY for file in self.state.files):

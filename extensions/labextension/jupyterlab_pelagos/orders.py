@@ -143,17 +143,13 @@ class Desk:
     def take_over(self, order: str) -> bool:
         """Go on with a local order whose server stopped, unless a person cancelled it."""
         from pelagos_client.errors import OrderError
-        from pelagos_client.local_state import STOP
-        from pelagos_client.order_model import OrderState
 
         with self._reading:
             try:
                 made = self._opened(order)
-                if made.status.state is not OrderState.CANCELLED:
-                    return False
-                # a person's cancel says so first; another program's leaves this file
+                # a person's cancel says so first
                 entry = self._known.local().get(order)
-                if entry is None or not entry.running or (made.folder / STOP).exists():
+                if entry is None or not entry.running or not made.was_interrupted:
                     return False
                 made.retry()
             except OrderError as error:

@@ -286,6 +286,26 @@ def test_what_another_program_cancelled_stays_so(
     first.stop()
 
 
+def test_what_a_notebook_cancelled_while_no_server_ran_stays_so(
+    ask: Ask, filled: Catalogue, jp_root_dir: Path
+) -> None:
+    from pelagos_client.local_orders import LocalOrder
+
+    first, _ = an_order_under_way(filled, jp_root_dir)
+    threading.Timer(0.3, filled.gate.set).start()
+    first.stop()
+    made = LocalOrder(Path(first.one(Desk).show("local-1").folder))
+    assert made.was_interrupted
+    made.cancel()
+    assert not made.was_interrupted
+    second, _ = a_server(jp_root_dir)
+    second.one(Watcher).begin()
+    until(lambda: not second.one(KnownOrders).local()["local-1"].running, 30, "its end")
+    assert second.one(Desk).show("local-1").state == "cancelled"
+    second.stop()
+    assert made.retry().wait(60, progress=False).state == "ready"
+
+
 def test_an_end_that_another_server_asked_for_is_told(
     ask: Ask, filled: Catalogue, jp_root_dir: Path
 ) -> None:
