@@ -17,10 +17,15 @@ export function Link({
   );
 }
 
-/** Addresses of catalogues may be anything, also code. */
+/** Addresses of catalogues may be anything, also code. Paths are those of this hub. */
 export function isWeb(url: string): boolean {
+  return /^\/(?!\/)/.test(url) || isAddress(url);
+}
+
+/** Whether a text is a whole address of the web. */
+export function isAddress(text: string): boolean {
   try {
-    return ['http:', 'https:'].includes(new URL(url, window.location.href).protocol);
+    return ['http:', 'https:'].includes(new URL(text).protocol);
   } catch {
     return false;
   }

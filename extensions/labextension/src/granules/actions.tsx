@@ -2,7 +2,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { useMemo, useState } from 'react';
 
-import { Button, Problem, Progress as Bar } from '../common';
+import { Button, Problem, Progress as Bar, useSlow } from '../common';
 import { number } from '../common/format';
 import { BasketModel } from '../model/basket';
 import { useModel } from '../model/base';
@@ -114,9 +114,12 @@ function Count({
   trans: TranslationBundle;
 }): JSX.Element {
   const { rows, loading, matchedText, matched, error, selected } = useModel(model);
+  const slow = useSlow(loading === 'first');
   const parts: string[] = [];
   if (loading === 'first') {
-    parts.push(trans.__('Searching …'));
+    parts.push(
+      slow ? trans.__('The catalogue is slow to answer.') : trans.__('Searching …')
+    );
   } else if (!error || rows.length) {
     const text = matchedText || (model.isComplete ? number(rows.length) : '');
     parts.push(
@@ -208,23 +211,33 @@ function Progress({
 
 /** What went in, and what was left out and why. */
 export function outcomeText(outcome: IOutcome, trans: TranslationBundle): string {
-  const { added, already, empty, beyond, cancelled, failed, changed } = outcome;
+  const { added, changed, already, empty, beyond, cancelled, failed } = outcome;
   const say: string[] = [];
   if (cancelled) {
     say.push(trans.__('Cancelled.'));
   }
   if (failed && !added) {
     say.push(trans.__('Nothing was added to the basket.'));
-    if (changed) {
+    if (outcome.overtaken) {
       say.push(trans.__('The search was changed meanwhile: add them again.'));
     }
-  } else {
+  } else if (added || !changed) {
     say.push(
       trans._n(
         '%2 granule was added to the basket.',
         '%2 granules were added to the basket.',
         added,
         number(added)
+      )
+    );
+  }
+  if (changed) {
+    say.push(
+      trans._n(
+        '%2 was there for another area or time, and is now for this one.',
+        '%2 were there for another area or time, and are now for this one.',
+        changed,
+        number(changed)
       )
     );
   }

@@ -1,6 +1,6 @@
 import { BasketModel } from '../model/basket';
 import { Model } from '../model/base';
-import { IBasketItem, IGranule } from '../types';
+import { IBasketItem, ICut, IGranule } from '../types';
 import { GranulesModel } from './model';
 
 /** So many at once go into the basket. */
@@ -18,13 +18,15 @@ export interface IAddState {
 /** Granules. `beyond`: whether more match than were looked at. */
 export interface IOutcome {
   added: number;
+  /** In the basket for another area or time, and now for this one. */
+  changed: number;
   already: number;
   empty: number;
   beyond: boolean;
   cancelled: boolean;
   failed: boolean;
   /** Whether the search was changed before all were loaded. */
-  changed: boolean;
+  overtaken: boolean;
 }
 
 /** Puts granules into the basket: those selected, or all that match. */
@@ -37,11 +39,13 @@ export class AddModel extends Model<IAddState> {
   ) {
     super({ phase: 'idle', done: 0, of: null, outcome: null });
     granules.criteria.changed.connect(this.forget, this);
+    basket.changed.connect(this.onBasket, this);
   }
 
   override dispose(): void {
     this.cancel();
     this.granules.criteria.changed.disconnect(this.forget, this);
+    this.basket.changed.disconnect(this.onBasket, this);
     super.dispose();
   }
 
@@ -76,13 +80,13 @@ export class AddModel extends Model<IAddState> {
       going = await granules.more();
       this.tell('loading', granules.state.rows.length, granules.state.matched);
     }
-    const changed = criteria !== granules.criteria.state;
-    const failed = granules.state.error !== null || changed;
+    const overtaken = criteria !== granules.criteria.state;
+    const failed = granules.state.error !== null || overtaken;
     if (this.isCancelled || failed) {
       this.finish({
         cancelled: this.isCancelled,
         failed: failed && !this.isCancelled,
-        changed
+        overtaken
       });
       return;
     }
@@ -103,25 +107,37 @@ export class AddModel extends Model<IAddState> {
 
   private async put(granules: readonly IGranule[], beyond: boolean): Promise<void> {
     const full = granules.filter(granule => granule.files > 0);
-    const fresh = full.filter(({ collection, id }) => !this.basket.has(collection, id));
+    // one that is there for another area would be cut to that one
+    const fresh = full.map(one => this.itemOf(one)).filter(one => this.isNews(one));
+    const again = fresh.filter(({ collection, id }) => this.basket.has(collection, id));
     const told = {
       empty: granules.length - full.length,
+      changed: again.length,
       already: full.length - fresh.length,
       beyond
     };
     let added = 0;
     this.tell('adding', 0, fresh.length);
     while (added < fresh.length && !this.isCancelled) {
-      const items = fresh.slice(added, added + AT_ONCE).map(one => this.itemOf(one));
+      const items = fresh.slice(added, added + AT_ONCE);
       await this.basket.add(items, this.granules.criteria.state);
       if (this.basket.state.error) {
-        this.finish({ ...told, added, failed: true });
+        this.finish({ ...told, changed: 0, added, failed: true });
         return;
       }
       added += items.length;
       this.tell('adding', added, fresh.length);
     }
-    this.finish({ ...told, added, cancelled: added < fresh.length });
+    if (added < fresh.length) {
+      this.finish({ ...told, changed: 0, added, cancelled: true });
+    } else {
+      this.finish({ ...told, added: added - again.length });
+    }
+  }
+
+  private isNews({ collection, id, cut }: IBasketItem): boolean {
+    const there = this.basket.find(collection, id);
+    return !there || JSON.stringify(sidesOf(there.cut)) !== JSON.stringify(sidesOf(cut));
   }
 
   private itemOf(granule: IGranule): IBasketItem {
@@ -147,16 +163,28 @@ export class AddModel extends Model<IAddState> {
   private finish(part: Partial<IOutcome>): void {
     const outcome = {
       added: 0,
+      changed: 0,
       already: 0,
       empty: 0,
       beyond: false,
       cancelled: false,
       failed: false,
-      changed: false,
+      overtaken: false,
       ...part
     };
     this.set({ phase: 'idle', outcome });
   }
 
+  private onBasket(): void {
+    // it was ordered, or emptied
+    if (!this.basket.count) {
+      this.forget();
+    }
+  }
+
   private isCancelled = false;
+}
+
+function sidesOf(cut: ICut | null) {
+  return cut ? [cut.bbox, cut.start, cut.end] : null;
 }

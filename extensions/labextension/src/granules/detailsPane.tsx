@@ -2,7 +2,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { PointerEvent, ReactNode, useId, useState } from 'react';
 
-import { Button, Problem } from '../common';
+import { Button, Link, Problem, isAddress } from '../common';
 import { placeText } from '../map/geometry';
 import { useModel } from '../model/base';
 import { CommandIDs, IPelagos } from '../tokens';
@@ -10,7 +10,7 @@ import { IAsset, ICitation, IGranule, IGranuleDetails } from '../types';
 import { copyText } from '../use/clipboard';
 import { AddModel } from './addAll';
 import { DetailsModel } from './details';
-import { safeUrl, sizeText, spanText } from './format';
+import { sizeText, spanText } from './format';
 import { GranulesModel } from './model';
 import { PreviewPart } from './preview';
 import { usableOf } from './usable';
@@ -55,9 +55,9 @@ export function DetailsPane(props: IProps): JSX.Element {
         <>
           <Head {...props} found={found} />
           <PreviewPart model={details} trans={trans} />
-          <Files assets={found.assets} trans={trans} />
+          <Files assets={found.assets} isHere={found.path !== null} trans={trans} />
           <Rights found={found} trans={trans} />
-          <Metadata found={found} trans={trans} />
+          <Metadata found={found} titles={props.adding.titles} trans={trans} />
         </>
       )}
     </section>
@@ -140,9 +140,11 @@ function Part({ title, children }: { title: string; children: ReactNode }): JSX.
 
 function Files({
   assets,
+  isHere,
   trans
 }: {
   assets: IAsset[];
+  isHere: boolean;
   trans: TranslationBundle;
 }): JSX.Element {
   return (
@@ -153,13 +155,13 @@ function Files({
       <ul className="jp-Pelagos-assets">
         {assets.map(asset => (
           <li key={asset.key}>
-            <Outside url={asset.url}>{asset.title || asset.key}</Outside>
+            <Link url={asset.url}>{asset.title || asset.key}</Link>
             <span className="jp-Pelagos-faint">
               {[asset.format || asset.type, sizeText(asset.size), asset.roles.join(', ')]
                 .filter(Boolean)
                 .join(' · ')}
             </span>
-            {asset.data && (
+            {asset.data && !isHere && (
               <span className="jp-Pelagos-mark">{trans.__('would be fetched')}</span>
             )}
           </li>
@@ -183,7 +185,7 @@ function Rights({
       <p>
         {trans.__('Licence:')}{' '}
         {name ? (
-          <Outside url={licence.url}>{name}</Outside>
+          <Link url={licence.url}>{name}</Link>
         ) : (
           trans.__('not stated; ask who offers the data before you publish with them')
         )}
@@ -209,7 +211,7 @@ function Citation({
       <p>{citation.text || citation.title}</p>
       {(doi || citation.url) && (
         <p>
-          <Outside url={doi || citation.url}>{citation.doi || citation.url}</Outside>
+          <Link url={doi || citation.url}>{citation.doi || citation.url}</Link>
         </p>
       )}
       <Button
@@ -228,13 +230,15 @@ function Citation({
 
 function Metadata({
   found,
+  titles,
   trans
 }: {
   found: IGranuleDetails;
+  titles: Readonly<Record<string, string>>;
   trans: TranslationBundle;
 }): JSX.Element {
   const known: [string, string][] = [
-    [trans.__('Data set'), found.collection],
+    [trans.__('Data set'), titles[found.collection] || found.collection],
     [trans.__('Time (UTC)'), spanText(found)],
     [trans.__('Place'), found.bbox ? placeText(found.bbox) : '–'],
     [trans.__('Platform'), found.platform || '–'],
@@ -256,25 +260,11 @@ function Metadata({
           {found.properties.map(({ name, value }, index) => (
             <tr key={`${name} ${index}`}>
               <th scope="row">{name}</th>
-              <td>
-                <Outside url={value}>{value}</Outside>
-              </td>
+              <td>{isAddress(value) ? <Link url={value}>{value}</Link> : value}</td>
             </tr>
           ))}
         </tbody>
       </table>
     </Part>
-  );
-}
-
-/** A link that leaves JupyterLab and tells nobody from where; text where it is no address. */
-function Outside({ url, children }: { url: string; children: ReactNode }): JSX.Element {
-  const href = safeUrl(url);
-  return href ? (
-    <a href={href} target="_blank" rel="noopener noreferrer">
-      {children}
-    </a>
-  ) : (
-    <>{children}</>
   );
 }

@@ -50,13 +50,3 @@ export function totalText(
   }
   return sum ? trans.__('%1 or more', sizeText(sum)) : trans.__('size unknown');
 }
-
-/** Addresses that a link may lead to; what a catalogue says could be `javascript:`. */
-export function safeUrl(url: string): string | null {
-  try {
-    const { protocol, href } = new URL(url, window.location.href);
-    return protocol === 'https:' || protocol === 'http:' ? href : null;
-  } catch {
-    return null;
-  }
-}

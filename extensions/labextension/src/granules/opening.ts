@@ -1,13 +1,16 @@
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { criteriaOf } from '../model/search';
-import { ICriteria } from '../types';
+import type { Vocabulary } from '../search/criteria';
+import { FACETS, ICriteria, IFacetValue } from '../types';
 
 export interface IOpenArgs {
   collections: string[];
   title: string;
   /** Of the data sets whose title is known, by id. */
   titles: Record<string, string>;
+  /** What the facets of the criteria are called. */
+  vocabulary: Vocabulary;
   criteria: ICriteria;
 }
 
@@ -24,8 +27,24 @@ export function argsOf(args: ReadonlyPartialJSONObject, otherwise: ICriteria): I
         (one): one is [string, string] => typeof one[1] === 'string'
       )
     ),
+    vocabulary: vocabularyOf(args.vocabulary),
     criteria: criteriaOf(args.criteria) ?? otherwise
   };
+}
+
+function vocabularyOf(given: unknown): Vocabulary {
+  const found = Object(given) as Record<string, unknown>;
+  return Object.fromEntries(
+    FACETS.map(facet => {
+      const values = Array.isArray(found[facet]) ? (found[facet] as unknown[]) : [];
+      const known = values.map(one => Object(one) as Partial<IFacetValue>);
+      return [facet, known.filter(isNamed).map(one => ({ ...one, count: 0 }))];
+    })
+  );
+}
+
+function isNamed(one: Partial<IFacetValue>): one is IFacetValue {
+  return typeof one.value === 'string' && typeof one.title === 'string';
 }
 
 /** One tab for each set of collections. */

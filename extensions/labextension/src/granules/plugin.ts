@@ -38,7 +38,7 @@ const granules: JupyterFrontEndPlugin<void> = {
           tracker.find(tab => nameOf(tab.content.args.collections) === name);
         let tab = find();
         if (tab) {
-          tab.content.carryOver(args.criteria);
+          tab.content.carryOver(args);
         } else {
           const { GranulesWidget } = await import('./widget');
           // a second click while it was loaded

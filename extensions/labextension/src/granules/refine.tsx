@@ -5,7 +5,7 @@ import { Button } from '../common';
 import { useModel } from '../model/base';
 import { CriteriaModel } from '../model/search';
 import { BoxFields } from '../search/boxFields';
-import { chipsOf } from '../search/criteria';
+import { Vocabulary, chipsOf } from '../search/criteria';
 import { Chips } from '../search/states';
 import { Time } from '../search/time';
 
@@ -17,8 +17,13 @@ interface IProps {
   trans: TranslationBundle;
 }
 
+interface IWithin {
+  /** What facets are called. */
+  vocabulary: Vocabulary;
+}
+
 /** What is looked for, refined for one tab: text, area and time, and the facets carried over. */
-export function Refine({ criteria, trans }: IProps): JSX.Element {
+export function Refine({ criteria, vocabulary, trans }: IProps & IWithin): JSX.Element {
   const [open, setOpen] = useState(false);
   const id = useId();
   return (
@@ -38,7 +43,7 @@ export function Refine({ criteria, trans }: IProps): JSX.Element {
       <div id={id} hidden={!open}>
         {open && <Limits criteria={criteria} trans={trans} />}
       </div>
-      <Within criteria={criteria} trans={trans} />
+      <Within criteria={criteria} vocabulary={vocabulary} trans={trans} />
     </form>
   );
 }
@@ -82,8 +87,8 @@ function Words({ criteria, trans }: IProps): JSX.Element {
 }
 
 /** Area, time and facets: the words have their field. */
-function Within({ criteria, trans }: IProps): JSX.Element {
-  const chips = chipsOf(useModel(criteria), {}, trans);
+function Within({ criteria, vocabulary, trans }: IProps & IWithin): JSX.Element {
+  const chips = chipsOf(useModel(criteria), vocabulary, trans);
   return (
     <Chips
       chips={chips.filter(one => one.key !== 'q')}

@@ -62,6 +62,7 @@ export const Row = memo(function Row(props: IRowProps): JSX.Element {
           checked={isSelected}
           readOnly
           onPointerDown={event => event.stopPropagation()}
+          onDoubleClick={event => event.stopPropagation()}
           onClick={event => {
             event.stopPropagation();
             props.onToggle(event, key);

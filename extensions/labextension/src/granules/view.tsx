@@ -15,6 +15,7 @@ import {
 import { Problem } from '../common';
 import type { ISeaMapProps } from '../map/seaMap';
 import { useModel } from '../model/base';
+import type { Vocabulary } from '../search/criteria';
 import { IPelagos } from '../tokens';
 import { Box, IGranule, IUsable } from '../types';
 import { Actions } from './actions';
@@ -39,6 +40,8 @@ export interface IViewProps {
   model: GranulesModel;
   adding: AddModel;
   details: DetailsModel;
+  /** What facets carried over are called. */
+  vocabulary: Vocabulary;
   SeaMap: ComponentType<ISeaMapProps>;
   startDrag: (event: PointerEvent, usable: IUsable, label: string) => void;
 }
@@ -71,7 +74,7 @@ export function GranulesView(props: IViewProps): JSX.Element {
     >
       <Follow model={model} details={details} />
       <div className="jp-Pelagos-granulesHead">
-        <Refine criteria={model.criteria} trans={trans} />
+        <Refine criteria={model.criteria} vocabulary={props.vocabulary} trans={trans} />
         <Actions
           pelagos={pelagos}
           model={model}

@@ -5,6 +5,7 @@ import { keepFocus } from '../common/focus';
 import { pelagosIcon } from '../icons';
 import { SeaMap } from '../map/seaMap';
 import { CriteriaModel } from '../model/search';
+import type { Vocabulary } from '../search/criteria';
 import { IPelagos } from '../tokens';
 import { ICriteria } from '../types';
 import { startDrag } from '../use/drag';
@@ -18,12 +19,13 @@ import { GranulesView } from './view';
 export class GranulesWidget extends ReactWidget {
   constructor(
     private readonly pelagos: IPelagos,
-    { collections, title, titles, criteria }: IOpenArgs
+    { collections, title, titles, vocabulary, criteria }: IOpenArgs
   ) {
     super();
     const { trans } = pelagos;
     this.heading = title;
     this.opened = criteria;
+    this.vocabulary = vocabulary;
     this.criteria = new CriteriaModel(criteria);
     this.model = new GranulesModel(
       pelagos.api,
@@ -61,14 +63,17 @@ export class GranulesWidget extends ReactWidget {
       collections: this.model.collections,
       title: this.heading,
       titles: this.adding.titles,
+      vocabulary: this.vocabulary,
       criteria: this.criteria.state
     } as unknown as ReadonlyPartialJSONObject;
   }
 
   /** It is opened once more: other criteria count, the same leave what was refined here. */
-  carryOver(criteria: ICriteria): void {
+  carryOver({ criteria, vocabulary }: IOpenArgs): void {
     if (JSON.stringify(criteria) !== JSON.stringify(this.opened)) {
       this.opened = criteria;
+      this.vocabulary = vocabulary;
+      this.update();
       this.criteria.change(criteria);
     }
   }
@@ -80,6 +85,7 @@ export class GranulesWidget extends ReactWidget {
         model={this.model}
         adding={this.adding}
         details={this.details}
+        vocabulary={this.vocabulary}
         SeaMap={SeaMap}
         startDrag={startDrag}
       />
@@ -98,4 +104,5 @@ export class GranulesWidget extends ReactWidget {
   private readonly details: DetailsModel;
   private readonly heading: string;
   private opened: ICriteria;
+  private vocabulary: Vocabulary;
 }

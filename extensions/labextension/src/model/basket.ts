@@ -30,7 +30,11 @@ export class BasketModel extends Model<IBasketState> {
   }
 
   has(collection: string, id: string): boolean {
-    return this._keys.has(`${collection}\n${id}`);
+    return this.find(collection, id) !== undefined;
+  }
+
+  find(collection: string, id: string): IBasketItem | undefined {
+    return this._items.get(`${collection}\n${id}`);
   }
 
   load(): Promise<void> {
@@ -103,7 +107,9 @@ export class BasketModel extends Model<IBasketState> {
       // answers may overtake each other; but one below what was known when it was asked for is of
       // a server that has lost its basket
       if (basket.revision >= (before?.revision ?? 0) || basket.revision < known) {
-        this._keys = new Set(basket.items.map(one => `${one.collection}\n${one.id}`));
+        this._items = new Map(
+          basket.items.map(one => [`${one.collection}\n${one.id}`, one])
+        );
         // the same once more must not draw everything again
         const same = before?.revision === basket.revision;
         this.set({ basket: same ? before : basket, error: null });
@@ -116,6 +122,6 @@ export class BasketModel extends Model<IBasketState> {
     }
   }
 
-  private _keys = new Set<string>();
+  private _items = new Map<string, IBasketItem>();
   private _saved: Promise<void> = Promise.resolve();
 }

@@ -2,11 +2,9 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { useEffect, useId, useMemo, useState } from 'react';
 
 import { Link } from '../common';
-import { areaOf } from '../search/criteria';
-import { periodOf } from '../search/times';
 import { IAbout, IBasket, ITerms } from '../types';
 import { isFolder } from './checkout';
-import { cutsOf } from './groups';
+import { cutText, cutsOf } from './groups';
 
 interface IFieldProps<V> {
   trans: TranslationBundle;
@@ -110,7 +108,6 @@ export function Cut({
   if (!cuts.length) {
     return null;
   }
-  const [{ bbox, start, end }] = cuts;
   return (
     <div className="jp-Pelagos-choice">
       <input
@@ -126,9 +123,7 @@ export function Cut({
       <span id={`${id}-text`} className="jp-Pelagos-dim">
         {cuts.length > 1
           ? trans._n('%1 box or time', '%1 different boxes or times', cuts.length)
-          : [bbox && areaOf(bbox, trans), periodOf(start, end, trans)]
-              .filter(Boolean)
-              .join(' · ')}
+          : cutText(cuts[0], trans)}
       </span>
     </div>
   );

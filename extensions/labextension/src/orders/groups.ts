@@ -1,3 +1,7 @@
+import { TranslationBundle } from '@jupyterlab/translation';
+
+import { areaOf } from '../search/criteria';
+import { periodOf } from '../search/times';
 import { IBasketItem, ICut } from '../types';
 
 /** Granules of one data set. */
@@ -35,4 +39,10 @@ export function cutsOf(items: IBasketItem[]): ICut[] {
     }
   }
   return [...cuts.values()];
+}
+
+/** `North Sea · from 2020-01-01`; empty for none. */
+export function cutText(cut: ICut | null, trans: TranslationBundle): string {
+  const area = cut?.bbox ? areaOf(cut.bbox, trans) : '';
+  return [area, cut && periodOf(cut.start, cut.end, trans)].filter(Boolean).join(' · ');
 }

@@ -5,7 +5,7 @@ import { useMemo, useState } from 'react';
 import { Button, format } from '../common';
 import { BasketModel } from '../model/basket';
 import { IBasket, IBasketItem } from '../types';
-import { IGroup, groupsOf } from './groups';
+import { IGroup, cutText, cutsOf, groupsOf } from './groups';
 
 const PAGE = 50;
 /** With more data sets than these all are folded. */
@@ -22,6 +22,8 @@ export function Items({
   basket: IBasket;
 }): JSX.Element {
   const groups = useMemo(() => groupsOf(basket.items), [basket.items]);
+  // one for all is told of where it can be switched off
+  const differ = useMemo(() => cutsOf(basket.items).length > 1, [basket.items]);
   const files = basket.items.reduce((sum, one) => sum + one.files, 0);
   const known = groups.reduce((sum, one) => sum + one.known, 0);
   const unknown = groups.reduce((sum, one) => sum + one.unknown, 0);
@@ -43,6 +45,7 @@ export function Items({
           key={group.collection}
           trans={trans}
           group={group}
+          tellsCut={differ && basket.cut}
           isOpen={groups.length <= OPEN && group.items.length <= PAGE}
           onRemove={items => void model.remove(items)}
         />
@@ -73,11 +76,13 @@ function sizes(
 function Group({
   trans,
   group,
+  tellsCut,
   isOpen,
   onRemove
 }: {
   trans: TranslationBundle;
   group: IGroup;
+  tellsCut: boolean;
   isOpen: boolean;
   onRemove: (items: IBasketItem[]) => void;
 }): JSX.Element {
@@ -107,6 +112,7 @@ function Group({
                 key={item.id}
                 trans={trans}
                 item={item}
+                cut={tellsCut ? cutText(item.cut, trans) : ''}
                 onRemove={() => onRemove([item])}
               />
             ))}
@@ -136,10 +142,13 @@ function Group({
 function Item({
   trans,
   item,
+  cut,
   onRemove
 }: {
   trans: TranslationBundle;
   item: IBasketItem;
+  /** What is cut out of it, where that differs. */
+  cut: string;
   onRemove: () => void;
 }): JSX.Element {
   const name = item.title || item.id;
@@ -147,6 +156,7 @@ function Item({
     <li className="jp-Pelagos-row">
       <span className="jp-Pelagos-name" title={item.id}>
         {name}
+        {cut && <span className="jp-Pelagos-dim"> {cut}</span>}
       </span>
       <span className="jp-Pelagos-dim">
         {item.size === null ? trans.__('size unknown') : format.bytes(item.size)}

@@ -26,10 +26,23 @@ export function facetTitle(facet: FacetName, trans: TranslationBundle): string {
   }[facet];
 }
 
+/** Values of facets by what they are called. */
+export type Vocabulary = ISearchState['vocabulary'];
+
+/** Of a vocabulary, what criteria name. */
+export function namedIn(criteria: ICriteria, vocabulary: Vocabulary): Vocabulary {
+  return Object.fromEntries(
+    FACETS.map(facet => {
+      const chosen = new Set(criteria.facets[facet]);
+      return [facet, vocabulary[facet]?.filter(one => chosen.has(one.value)) ?? []];
+    })
+  );
+}
+
 /** What is asked for, each by itself. */
 export function chipsOf(
   criteria: ICriteria,
-  vocabulary: ISearchState['vocabulary'],
+  vocabulary: Vocabulary,
   trans: TranslationBundle
 ): IChip[] {
   const chips: IChip[] = [];

@@ -8,7 +8,7 @@ import { CommandIDs, IPelagos } from '../tokens';
 import { Box, IAbout, ICollection } from '../types';
 import { Area } from './area';
 import { Collections } from './collections';
-import { areaOf, chipsOf } from './criteria';
+import { areaOf, chipsOf, namedIn } from './criteria';
 import { Facets } from './facets';
 import { Group, Groups } from './groups';
 import { useCommand, useSettings } from './hooks';
@@ -177,10 +177,11 @@ function Results({ pelagos, model, onLook }: IResultsProps): JSX.Element {
             ? first.title || first.id
             : trans._n('%1 data set', '%1 data sets', chosen.length),
         titles: Object.fromEntries(chosen.map(one => [one.id, one.title])),
+        vocabulary: namedIn(criteria.state, vocabulary),
         criteria: criteria.state
       } as unknown as ReadonlyPartialJSONObject);
     },
-    [commands, criteria, trans]
+    [commands, criteria, trans, vocabulary]
   );
   const count = matchedText || String(collections.length);
   const title = useMemo(

@@ -3,6 +3,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 
 import { Button } from '../common';
 import { CriteriaModel } from '../model/search';
+import { ICriteria, NO_CRITERIA } from '../types';
 import { IChip } from './criteria';
 import { useCommand } from './hooks';
 
@@ -21,7 +22,7 @@ export function Chips({ chips, criteria, trans }: IChipsProps): JSX.Element | nu
     <div className="jp-Pelagos-chips">
       <ul aria-label={trans.__('What is asked for')}>
         {chips.map(chip => (
-          <li key={chip.key} className="jp-Pelagos-chip">
+          <li key={chip.key} className="jp-Pelagos-chip" tabIndex={-1}>
             <span title={`${chip.kind}: ${chip.text}`}>{chip.text}</span>
             <button
               type="button"
@@ -35,12 +36,18 @@ export function Chips({ chips, criteria, trans }: IChipsProps): JSX.Element | nu
         ))}
       </ul>
       {chips.length > 1 && (
-        <Button kind="link" onClick={() => criteria.clear()}>
+        <Button kind="link" onClick={() => criteria.change(withoutAll(chips))}>
           {trans.__('Clear all')}
         </Button>
       )}
     </div>
   );
+}
+
+/** Without what these stand for. Words are kept where they are not among them. */
+function withoutAll(chips: IChip[]): Partial<ICriteria> {
+  const { q, ...others } = NO_CRITERIA;
+  return chips.some(one => one.key === 'q') ? { q, ...others } : others;
 }
 
 /** Nothing matches all that is asked for: what to let go. */

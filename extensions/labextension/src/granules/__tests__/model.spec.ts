@@ -64,10 +64,11 @@ class Catalogue {
       return Promise.reject(new ApiError(413, 'The basket is full.', 'Order it first.'));
     }
     const items = change.kind === 'add' ? change.items : [];
+    const kept = change.kind === 'clear' ? [] : this.basket.items;
     this.basket = {
       ...this.basket,
       revision: this.basket.revision + 1,
-      items: [...this.basket.items, ...items]
+      items: [...new Map([...kept, ...items].map(one => [one.id, one])).values()]
     };
     return Promise.resolve(this.basket);
   };
@@ -291,6 +292,22 @@ describe('the basket gets', () => {
       collection: 'c',
       assets: null
     });
+  });
+
+  it('what is there for another area once more', async () => {
+    const { model, criteria, adding, basket } = make(3);
+    criteria.change({ bbox: [170, -10, -160, 10] });
+    await model.reload();
+    await adding.add(model.state.rows.slice(0, 2));
+    expect(adding.state.outcome).toMatchObject({ added: 2, changed: 0, already: 0 });
+    criteria.change({ bbox: [-30, -10, 0, 10] });
+    await model.reload();
+    await adding.add(model.state.rows);
+    expect(adding.state.outcome).toMatchObject({ added: 1, changed: 2, already: 0 });
+    const cuts = basket.state.basket?.items.map(one => one.cut?.bbox);
+    expect(cuts).toEqual([1, 2, 3].map(() => [-30, -10, 0, 10]));
+    await basket.clear();
+    expect(adding.state.outcome).toBeNull();
   });
 
   it('also a page that was on its way', async () => {

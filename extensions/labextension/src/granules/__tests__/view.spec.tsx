@@ -127,6 +127,7 @@ async function open(count: number, fails: ApiError | null = null) {
       pelagos={pelagos}
       model={model}
       adding={new AddModel(model, basket)}
+      vocabulary={{ parameter: [{ value: 'TEMP', title: 'Temperature', count: 0 }] }}
       details={new DetailsModel(api)}
       SeaMap={FakeMap}
       startDrag={startDrag}
@@ -217,7 +218,9 @@ describe('the tab', () => {
     act(() =>
       criteria.change({ bbox: [-10, 30, 5, 40], facets: { parameter: ['TEMP'] } })
     );
-    await user.click(screen.getByRole('button', { name: 'Remove Parameter: TEMP' }));
+    await user.click(
+      screen.getByRole('button', { name: 'Remove Parameter: Temperature' })
+    );
     await user.click(
       screen.getByRole('button', { name: 'Remove Area: 30° N – 40° N, 10° W – 5° E' })
     );
@@ -263,12 +266,24 @@ describe('words', () => {
       beyond: true,
       cancelled: false,
       failed: false,
-      changed: false
+      changed: 0,
+      overtaken: false
     };
     expect(outcomeText(outcome, trans)).toBe(
       '19,999 granules were added to the basket. 1 was there already. ' +
         '2 have no file to fetch and were left out. More match than the 20,000 that can be ' +
         'added at once: narrow the search by area or time for the others.'
+    );
+    const again = {
+      ...outcome,
+      added: 0,
+      already: 0,
+      changed: 1,
+      empty: 0,
+      beyond: false
+    };
+    expect(outcomeText(again, trans)).toBe(
+      '1 was there for another area or time, and is now for this one.'
     );
     expect(outcomeText({ ...outcome, added: 0, failed: true }, trans)).toContain(
       'Nothing was added'
@@ -277,7 +292,9 @@ describe('words', () => {
 
   it('of a command make sense or are left out', () => {
     const otherwise = new CriteriaModel().state;
-    const nothing = { title: '', titles: {}, criteria: otherwise };
+    const vocabulary = argsOf({}, otherwise).vocabulary;
+    expect(Object.values(vocabulary).flat()).toEqual([]);
+    const nothing = { title: '', titles: {}, vocabulary, criteria: otherwise };
     expect(argsOf({ collections: ['b', 3 as any, 'a', 'b'] }, otherwise)).toEqual({
       ...nothing,
       collections: ['a', 'b']

@@ -168,6 +168,7 @@ describe('data sets', () => {
       collections: ['a'],
       title: HTML,
       titles: { a: HTML },
+      vocabulary: expect.anything(),
       criteria: { ...NO_CRITERIA, q: 'ice' }
     });
     await user.click(within(second).getByRole('button', { name: 'b' }));
@@ -182,6 +183,7 @@ describe('data sets', () => {
       collections: ['a', 'c'],
       title: '2 data sets',
       titles: { a: HTML, c: 'C' },
+      vocabulary: expect.anything(),
       criteria: NO_CRITERIA
     });
     await user.click(screen.getByRole('button', { name: 'Open query as code' }));
