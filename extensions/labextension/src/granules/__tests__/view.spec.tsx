@@ -85,7 +85,10 @@ async function open(count: number, fails: ApiError | null = null) {
     granule: async (_: string, collection: string, id: string) => ({
       ...all.find(one => one.id === id)!,
       description: HTML,
-      properties: [{ name: 'About', value: 'javascript:alert(1)' }],
+      properties: [
+        { name: 'About', value: 'javascript:alert(1)' },
+        { name: 'Updated', value: '2026-11-21T06:56:13Z' }
+      ],
       assets: [],
       licence: { id: 'x', title: 'Terms', url: 'javascript:alert(1)' },
       citation: [
