@@ -1,5 +1,6 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
+import { number } from '../common/format';
 import { IPreview, IPreviewAxis } from '../types';
 import { timeText } from './format';
 import { extentOf, shortText } from './previewScale';
@@ -9,7 +10,9 @@ export const MOST_ROWS = 300;
 
 export function axisTitle(axis: IPreviewAxis): string {
   const title = axis.label || axis.name;
-  return axis.units && axis.units !== '1' ? `${title} (${axis.units})` : title;
+  // as CF has them, they are longer than a flat map is high
+  const units = axis.units.replace(/^degrees?_?(north|N|east|E)$/, '°');
+  return units && units !== '1' ? `${title} (${units})` : title;
 }
 
 /** What a value of an axis is for a person; of a series, `x` is a time. */
@@ -36,7 +39,7 @@ export function inWords(preview: IPreview, trans: TranslationBundle): string {
   return [
     `${axisTitle(shown)}: ${rangeOf(preview, shown)}`,
     ...over.map(axis => `${axisTitle(axis)}: ${rangeOf(preview, axis)}`),
-    trans._n('%1 value', '%1 values', count)
+    trans._n('%2 value', '%2 values', count, number(count))
   ].join('; ');
 }
 

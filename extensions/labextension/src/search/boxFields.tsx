@@ -91,7 +91,7 @@ export function BoxFields({ box, onBox, trans }: IProps): JSX.Element {
         <div className="jp-Pelagos-faults" role="alert">
           {faults.map(side => (
             <p key={side} id={`${id}-${side}`}>
-              {names[side]}: {errors[side]}
+              {trans.__('%1: %2', names[side], errors[side] ?? '')}
             </p>
           ))}
         </div>
