@@ -62,7 +62,7 @@ export function Order({ pelagos, model, order, now, focused }: IOrderProps): JSX
             <Ago when={order.created} now={now} />
           </>
         )}
-        {order.state === 'ready' && order.expires && (
+        {order.to === 'dataspace' && order.state === 'ready' && order.expires && (
           <>
             {' · '}
             {trans.__('expires')} <Ago when={order.expires} now={now} />

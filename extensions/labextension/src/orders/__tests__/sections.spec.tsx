@@ -280,6 +280,18 @@ describe('orders', () => {
     expect(executed).toHaveBeenCalledWith(CommandIDs.reveal, { path: ready.contents });
   });
 
+  it('expire only in the dataspace, where the data pool keeps the files', async () => {
+    const expires = new Date(Date.now() + 7.5 * 86_400_000).toISOString();
+    await orders([
+      order({ ...READY, expires }),
+      order({ ...READY, expires, id: '8', number: 8, to: 'workspace' })
+    ]);
+    const card = await screen.findByRole('article', { name: 'Order 7' });
+    expect(card.textContent).toContain('expires in 7 days');
+    const other = screen.getByRole('article', { name: 'Order 8' });
+    expect(other.textContent).not.toContain('expires');
+  });
+
   it('show their files when they are unfolded', async () => {
     const { api, executed } = await orders([order(READY)]);
     const file = {
