@@ -59,7 +59,11 @@ export function Order({ pelagos, model, order, now, focused }: IOrderProps): JSX
         {order.created && (
           <>
             {' · '}
-            <Ago when={order.created} now={now} />
+            {/* what is shown moves on only now and then: nothing was made in the future */}
+            <Ago
+              when={order.created}
+              now={Math.max(now, new Date(order.created).valueOf())}
+            />
           </>
         )}
         {order.to === 'dataspace' && order.state === 'ready' && order.expires && (

@@ -280,6 +280,12 @@ describe('orders', () => {
     expect(executed).toHaveBeenCalledWith(CommandIDs.reveal, { path: ready.contents });
   });
 
+  it('were not made in the future', async () => {
+    await orders([order({ created: new Date(Date.now() + 6500).toISOString() })]);
+    const card = await screen.findByRole('article', { name: 'Order 7' });
+    expect(card.querySelector('time')?.textContent).toBe('now');
+  });
+
   it('expire only in the dataspace, where the data pool keeps the files', async () => {
     const expires = new Date(Date.now() + 7.5 * 86_400_000).toISOString();
     await orders([
