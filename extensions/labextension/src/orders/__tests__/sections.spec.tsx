@@ -385,5 +385,21 @@ describe('citations', () => {
         { ...one, text: '', licence: '' }
       ])
     ).toBe('Cite T.\nCC-BY-4.0\n\nT');
+    const terms = { ...one, licence: 'other', licence_text: 'Name\nus.' };
+    expect(citationText([terms, { ...one, licence: 'Various' }])).toBe(
+      'Cite T.\nName us.\n\nCite T.'
+    );
+  });
+
+  it('have the terms of a licence without a name', async () => {
+    const one = { title: 'T', text: 'Cite T.', doi: '', url: '' };
+    const shown = showCitations(nullTranslator.load('x'), 'Order 7', [
+      { ...one, licence: 'other', licence_text: 'Name us.' },
+      { ...one, licence: 'proprietary', licence_text: '' }
+    ]);
+    await screen.findByText('Licence: Name us.');
+    expect(screen.queryByText(/other|proprietary/)).toBeNull();
+    await userEvent.click(screen.getByRole('button', { name: 'Close', hidden: true }));
+    await shown;
   });
 });

@@ -240,6 +240,24 @@ describe('Python', () => {
     );
   });
 
+  it('says what a licence without a name says, if it says something', () => {
+    const open = (licence: string, licence_text: string) =>
+      cell('python', {
+        kind: 'file',
+        path: '/a.nc',
+        type: '',
+        citations: [{ ...CITATION, licence, licence_text }]
+      });
+    expect(open('CC0-1.0', 'Free.')).toContain('# Licence: CC0-1.0\n');
+    expect(open('other', 'Name us.\nTell us.')).toContain(
+      '# Licence: Name us. Tell us.\n'
+    );
+    expect(open('Proprietary', '')).not.toContain('Licence');
+    const long = open('various', 'terms '.repeat(100));
+    expect(long).toContain(' terms …\n');
+    expect(long.length).toBeLessThan(500);
+  });
+
   it('names some data sets of many', () => {
     const citations = Array.from({ length: 8 }, () => CITATION);
     const code = cell('python', { kind: 'file', path: '/a.nc', type: '', citations });

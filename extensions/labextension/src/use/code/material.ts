@@ -1,6 +1,7 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import { ICitation, ICriteria, IOrder, IOrderFile } from '../../types';
+import { licenceBegun } from './licence';
 import { comment } from './text';
 
 /** What a cell is made of, all looked up. */
@@ -63,7 +64,7 @@ export function citationLines(
   const lines = citations.slice(0, CITED).flatMap(one => {
     const doi =
       one.doi && !one.text.includes(one.doi) ? ` https://doi.org/${one.doi}` : '';
-    const licence = one.licence || one.licence_text;
+    const licence = licenceBegun(one);
     return [
       ...comment(trans.__('Cite: %1', `${one.text || one.title}${doi}`)),
       ...(licence ? comment(trans.__('Licence: %1', licence)) : [])
