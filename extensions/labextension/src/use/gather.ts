@@ -74,15 +74,17 @@ export async function gather(
     }
     case 'file': {
       const { path, type, collection, item, order } = what;
-      const cited = order
-        ? await citationsOf(api, order)
-        : collection && item
+      // those of the order are of all its data sets: only where the file's own can't be had
+      const others = order ? citationsOf(api, order) : [];
+      const own =
+        collection && item
           ? await within(
               api.granule('', collection, item).then(found => found.citation),
               CITATION_WAIT,
               []
             )
           : [];
+      const cited = own.length ? own : await others;
       return { kind: 'file', path, type, citations: cited };
     }
     case 'granule': {

@@ -89,8 +89,21 @@ describe('what code is made of', () => {
     const away = async () => {
       throw new ApiError(503, 'away', '');
     };
-    const found = await gather(shared({ citations: away }), file, false);
+    const found = await gather(shared({ citations: away, granule: away }), file, false);
     expect(found).toMatchObject({ kind: 'file', citations: [] });
+  });
+
+  it('cites the data set of a file, and all of its order only if that can not be had', async () => {
+    const ofOrder = [CITATION, { ...CITATION, title: 'U' }];
+    const granule = jest.fn(async (): Promise<any> => ({ citation: [CITATION] }));
+    const api: any = { citations: async () => ofOrder, granule };
+    expect(await gather(shared(api), file, false)).toMatchObject({
+      citations: [CITATION]
+    });
+    granule.mockResolvedValueOnce({ citation: [] });
+    expect(await gather(shared(api), file, false)).toMatchObject({ citations: ofOrder });
+    granule.mockRejectedValueOnce(new ApiError(404, 'gone', ''));
+    expect(await gather(shared(api), file, false)).toMatchObject({ citations: ofOrder });
   });
 
   it('has the files of an order only where they are needed', async () => {
