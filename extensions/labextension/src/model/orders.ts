@@ -13,6 +13,8 @@ const SLOWEST = 5 * 60_000;
 const GATHER = 400;
 /** A list that is older is asked for when somebody comes back. */
 const OLD = 60_000;
+/** One that is older, when somebody opens it. */
+const FRESH = 5_000;
 
 const UNDER_WAY: OrderState[] = ['queued', 'fetching', 'waiting', 'verifying'];
 
@@ -97,6 +99,13 @@ export class OrdersModel extends Model<IOrdersState> {
   /** Ask for all now. Raises nothing: what went wrong is in the state. */
   async load(): Promise<void> {
     await this._load().catch(() => undefined);
+  }
+
+  /** Somebody opens the list: ask for it, unless that was just done, or never yet. */
+  look(): void {
+    if (this._asked && this.clock() - this._asked > FRESH) {
+      void this.load();
+    }
   }
 
   /** Take up an order that was placed here, and show it. */

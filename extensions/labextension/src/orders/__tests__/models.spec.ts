@@ -212,6 +212,22 @@ describe('orders', () => {
     model.dispose();
   });
 
+  it('are asked for when somebody opens the list, if that was a while ago', async () => {
+    const { api, changes } = fakePelagos();
+    let now = 1000;
+    const model = new OrdersModel(api as any, changes, () => now);
+    model.look();
+    expect(api.orders).not.toHaveBeenCalled();
+    await model.load();
+    now += 2000;
+    model.look();
+    expect(api.orders).toHaveBeenCalledTimes(1);
+    now += 10_000;
+    model.look();
+    expect(api.orders).toHaveBeenCalledTimes(2);
+    model.dispose();
+  });
+
   it('tell no failure any more of what was carried out though the answer was lost', async () => {
     const { api, model } = made();
     await model.load();
