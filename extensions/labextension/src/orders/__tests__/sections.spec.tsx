@@ -24,6 +24,7 @@ import {
   fakeApi,
   fakePelagos,
   fakeStore,
+  later,
   listed
 } from './fake';
 
@@ -93,6 +94,21 @@ describe('the basket', () => {
     expect(meter.className).toContain('jp-mod-full');
     await userEvent.click(screen.getByRole('radio', { name: 'Workspace' }));
     expect(api.changeBasket).toHaveBeenCalledWith({ kind: 'set', to: 'workspace' });
+  });
+
+  it('says so when the answer takes long', async () => {
+    const api = fakeApi();
+    const slow = later<typeof ESTIMATE>();
+    api.estimate.mockReturnValueOnce(slow.promise);
+    await basket(api);
+    const why = await screen.findByText(
+      'Checking whether it fits … The data pool is slow to answer.'
+    );
+    const told = screen.getAllByRole('status').map(one => one.textContent);
+    expect(told).toContain('The data pool is slow to answer.');
+    act(() => slow.resolve(ESTIMATE));
+    await screen.findByText('It fits.');
+    expect(why.textContent).toBe('');
   });
 
   it('leaves out what can’t be ordered', async () => {
