@@ -12,6 +12,8 @@ export type Material =
       /** Those that are here; `more`: there are others. */
       files: IOrderFile[];
       more: boolean;
+      /** Whether its files may go together into one. */
+      joinable: boolean;
       citations: ICitation[];
     }
   | { kind: 'file'; path: string; type: string; citations: ICitation[] }
