@@ -187,7 +187,14 @@ function Actions({
           <Confirm
             label={trans.__('Forget')}
             said={said(trans.__('Forget'))}
-            question={trans.__('Take %1 off this list?', name)}
+            question={
+              order.to === 'dataspace'
+                ? trans.__(
+                    'Take %1 off this list? Its files stay while the data pool has room.',
+                    name
+                  )
+                : trans.__('Take %1 off this list? Its files stay.', name)
+            }
             yes={trans.__('Forget')}
             no={trans.__('Keep')}
             disabled={!!busy}

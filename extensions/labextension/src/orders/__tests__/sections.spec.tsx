@@ -265,6 +265,17 @@ describe('orders', () => {
     await screen.findByText('No orders yet.');
   });
 
+  it('say what becomes of their files before they are forgotten', async () => {
+    const folder = { ...READY, id: 'local-1', to: 'pelagos-orders', title: 'Bay' };
+    await orders([order(READY), order(folder)]);
+    await userEvent.click(await screen.findByRole('button', { name: 'Forget: Order 7' }));
+    screen.getByText(
+      'Take Order 7 off this list? Its files stay while the data pool has room.'
+    );
+    await userEvent.click(button('Forget: Bay'));
+    screen.getByText('Take Bay off this list? Its files stay.');
+  });
+
   it('say what went wrong and what to do', async () => {
     const { api } = await orders([
       order({
