@@ -363,6 +363,8 @@ describe('orders', () => {
     });
     await userEvent.click(button('Copy the path of a.nc'));
     expect(executed).toHaveBeenCalledWith(CommandIDs.copyPath, { path: '/d/a.nc' });
+    const shown = screen.getByText('a.nc').closest('li');
+    expect(shown?.querySelector('.jp-Pelagos-state')?.textContent).toBe('Ready');
     expect(screen.getByText('Gone (404).')).toBeTruthy();
     expect(screen.queryByRole('button', { name: /b.nc/ })).toBeNull();
   });
