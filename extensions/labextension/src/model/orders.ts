@@ -13,6 +13,8 @@ const SLOWEST = 5 * 60_000;
 const GATHER = 400;
 /** A list that is older is asked for when somebody comes back. */
 const OLD = 60_000;
+/** One that is older, when somebody opens it. */
+const FRESH = 5_000;
 
 const UNDER_WAY: OrderState[] = ['queued', 'fetching', 'waiting', 'verifying'];
 
@@ -99,6 +101,13 @@ export class OrdersModel extends Model<IOrdersState> {
     await this._load().catch(() => undefined);
   }
 
+  /** Somebody opens the list: ask for it, unless that was just done, or never yet. */
+  look(): void {
+    if (this._asked && this.clock() - this._asked > FRESH) {
+      void this.load();
+    }
+  }
+
   /** Take up an order that was placed here, and show it. */
   put(order: IOrder): void {
     if (this.state.orders === null) {
@@ -133,7 +142,8 @@ export class OrdersModel extends Model<IOrdersState> {
 
   private get _isSettled(): boolean {
     const { orders, error } = this.state;
-    return orders !== null && !error && !this.underWay;
+    const isSure = this._listed >= this._doubted;
+    return orders !== null && !error && isSure && !this.underWay;
   }
 
   private async _ask(): Promise<void> {
@@ -156,9 +166,11 @@ export class OrdersModel extends Model<IOrdersState> {
       const error = missing && missingError(missing);
       // nothing to show is not yet nothing there
       this.set({ orders: missing && !all.length ? this.state.orders : all, error });
+      this._review();
       if (error) {
         throw error;
       }
+      this._listed = began;
     } catch (error) {
       this.set({ error: error as ApiError });
       throw error;
@@ -173,6 +185,19 @@ export class OrdersModel extends Model<IOrdersState> {
     this.set({
       orders: sorted([taken, ...before.filter(one => one.id !== order.id)])
     });
+    this._review();
+  }
+
+  /** Take back failures of what was carried out all the same: only the answer was lost. */
+  private _review(): void {
+    for (const [id, before] of this._doubts) {
+      if (hasTurned(before, this.find(id))) {
+        this._doubts.delete(id);
+        const failures = { ...this.state.failures };
+        delete failures[id];
+        this.set({ failures });
+      }
+    }
   }
 
   private _isSince(id: string, began: number): boolean {
@@ -193,6 +218,7 @@ export class OrdersModel extends Model<IOrdersState> {
   private _drop(id: string): void {
     this._dropped.set(id, ++this._counter);
     this._rates.delete(id);
+    this._doubts.delete(id);
     const failures = { ...this.state.failures };
     delete failures[id];
     this.set({
@@ -212,6 +238,8 @@ export class OrdersModel extends Model<IOrdersState> {
     const failures = { ...this.state.failures };
     delete failures[id];
     this.set({ busy: { ...this.state.busy, [id]: action }, failures });
+    const before = this.find(id);
+    this._doubts.delete(id);
     const began = ++this._counter;
     try {
       const order = await ask();
@@ -226,6 +254,12 @@ export class OrdersModel extends Model<IOrdersState> {
         this._drop(id);
       } else {
         this.set({ failures: { ...this.state.failures, [id]: error as ApiError } });
+        if (before && (error as ApiError).isPassing) {
+          // it may have been carried out, or will be: that is seen in the next list, or now
+          this._doubts.set(id, before);
+          this._doubted = ++this._counter;
+          this._review();
+        }
       }
     } finally {
       const busy = { ...this.state.busy };
@@ -304,10 +338,22 @@ export class OrdersModel extends Model<IOrdersState> {
   private readonly _asking = new Map<string, boolean>();
   private readonly _came = new Map<string, number>();
   private readonly _dropped = new Map<string, number>();
+  /** Orders as they were before what was tried with them, to which no clear answer came. */
+  private readonly _doubts = new Map<string, IOrder>();
+  private _doubted = 0;
+  private _listed = 0;
   private _counter = 0;
   private _asked = 0;
   private _gathering: number | null = null;
   private readonly _placed = new Signal<this, IOrder>(this);
+}
+
+/** Whether an order was cancelled, tried again or forgotten since; its progress is none of it. */
+function hasTurned(before: IOrder, now: IOrder | null): boolean {
+  if (!now || isUnderWay(before) !== isUnderWay(now)) {
+    return true;
+  }
+  return !isUnderWay(now) && before.sequence !== now.sequence;
 }
 
 function sorted(orders: IOrder[]): IOrder[] {

@@ -1,11 +1,11 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import { useId } from 'react';
 
-import { Button, Meter, Problem, format } from '../common';
+import { Button, Live, Meter, Problem, format, useSlow } from '../common';
 import { useModel } from '../model/base';
 import { IPelagos } from '../tokens';
 import { IBasket, IEstimate } from '../types';
-import { Blocked, CheckoutModel } from './checkout';
+import { Blocked, CheckoutModel, isFolder } from './checkout';
 import { Target, Terms, Title, Cut } from './fields';
 
 /** What the order would be, where it goes, what has to be accepted, and the button. */
@@ -80,7 +80,7 @@ export function Checkout({
         title={trans.__('Not ordered.')}
         onRetry={state.orderError?.isPassing ? () => void checkout.order() : undefined}
       />
-      <Submit trans={trans} checkout={checkout} estimate={estimate} />
+      <Submit trans={trans} checkout={checkout} to={basket.to} estimate={estimate} />
     </form>
   );
 }
@@ -183,17 +183,25 @@ function Refused({
 function Submit({
   trans,
   checkout,
+  to,
   estimate
 }: {
   trans: TranslationBundle;
   checkout: CheckoutModel;
+  to: string;
   estimate: IEstimate | null;
 }): JSX.Element {
   const id = useId();
   const { blocked } = checkout;
-  const why = reasonOf(trans, blocked, estimate);
   // a button that is gone while it works would lose the focus
   const isPassing = blocked === 'ordering' || blocked === 'estimating';
+  // into a folder this server orders without the data pool
+  const patience = !useSlow(isPassing)
+    ? ''
+    : isFolder(to)
+      ? trans.__('This takes longer than usual.')
+      : trans.__('The data pool is slow to answer.');
+  const why = [reasonOf(trans, blocked, estimate), patience].filter(Boolean).join(' ');
   const files = estimate?.files ?? 0;
   return (
     <div className="jp-Pelagos-submit">
@@ -213,6 +221,7 @@ function Submit({
       <span id={id} className="jp-Pelagos-dim">
         {why}
       </span>
+      <Live text={patience} />
     </div>
   );
 }

@@ -4,6 +4,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { Link } from '../common';
 import { ICitation } from '../types';
 import { copyText } from '../use/clipboard';
+import { licenceLine, licenceName } from '../use/code/licence';
 import { copiedText } from '../use/things';
 
 /** How the data of an order want to be cited, to be copied. */
@@ -29,7 +30,7 @@ export async function showCitations(
 /** As it goes to the clipboard: a paragraph for each. */
 export function citationText(citations: ICitation[]): string {
   return citations
-    .map(one => [one.text || one.title, one.licence].filter(Boolean).join('\n'))
+    .map(one => [one.text || one.title, licenceLine(one)].filter(Boolean).join('\n'))
     .join('\n\n');
 }
 
@@ -53,10 +54,16 @@ function Citations({
             {one.doi && (
               <Link url={one.url || `https://doi.org/${one.doi}`}>{one.doi}</Link>
             )}
-            {one.doi && one.licence && ' · '}
-            {one.licence && trans.__('Licence: %1', one.licence)}
+            {one.doi && licenceName(one) && ' · '}
+            {licenceName(one) && trans.__('Licence: %1', licenceName(one))}
           </p>
-          {one.licence_text && <p className="jp-Pelagos-dim">{one.licence_text}</p>}
+          {one.licence_text && (
+            <p className="jp-Pelagos-dim">
+              {licenceName(one)
+                ? one.licence_text
+                : trans.__('Licence: %1', one.licence_text)}
+            </p>
+          )}
         </section>
       ))}
     </div>

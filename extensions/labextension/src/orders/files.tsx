@@ -6,7 +6,7 @@ import { CommandIDs, IPelagos } from '../tokens';
 import { IOrder, IOrderFile, IUsable } from '../types';
 import { startDrag } from '../use/drag';
 import { FilesModel } from './filesmodel';
-import { nameOf, stateText } from './words';
+import { fileStateText, nameOf } from './words';
 
 /** The files of an order, with what can be done with those that are there. */
 export function Files({
@@ -86,7 +86,7 @@ function File({
         <span className="jp-Pelagos-dim">
           {file.size === null ? '' : `${format.bytes(file.size)} · `}
           <span className={`jp-Pelagos-state jp-mod-${file.state}`}>
-            {stateText(trans, file.state)}
+            {fileStateText(trans, file.state)}
           </span>
         </span>
       </div>

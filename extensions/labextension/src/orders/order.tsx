@@ -59,10 +59,14 @@ export function Order({ pelagos, model, order, now, focused }: IOrderProps): JSX
         {order.created && (
           <>
             {' · '}
-            <Ago when={order.created} now={now} />
+            {/* what is shown moves on only now and then: nothing was made in the future */}
+            <Ago
+              when={order.created}
+              now={Math.max(now, new Date(order.created).valueOf())}
+            />
           </>
         )}
-        {order.state === 'ready' && order.expires && (
+        {order.to === 'dataspace' && order.state === 'ready' && order.expires && (
           <>
             {' · '}
             {trans.__('expires')} <Ago when={order.expires} now={now} />
@@ -183,7 +187,14 @@ function Actions({
           <Confirm
             label={trans.__('Forget')}
             said={said(trans.__('Forget'))}
-            question={trans.__('Take %1 off this list?', name)}
+            question={
+              order.to === 'dataspace'
+                ? trans.__(
+                    'Take %1 off this list? Its files stay while the data pool has room.',
+                    name
+                  )
+                : trans.__('Take %1 off this list? Its files stay.', name)
+            }
             yes={trans.__('Forget')}
             no={trans.__('Keep')}
             disabled={!!busy}

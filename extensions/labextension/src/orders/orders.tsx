@@ -24,6 +24,12 @@ export function OrdersSection({
   const root = useRef<HTMLDivElement>(null);
   // what is not on the screen can't take the focus
   const visible = useVisible(root);
+  // after failures the poll may come only minutes later
+  useEffect(() => {
+    if (visible) {
+      model.look();
+    }
+  }, [visible, model]);
   const goal = focus ? (orders?.findIndex(one => one.id === focus) ?? -1) : -1;
   useEffect(() => setShown(before => Math.max(before, goal + 1)), [goal]);
   const [news, setNews] = useState('');

@@ -3,7 +3,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import * as format from '../common/format';
 import { IOrder } from '../types';
 
-/** A state of an order or of a file, in words. */
+/** A state of an order, in words. */
 export function stateText(trans: TranslationBundle, state: string): string {
   const words: Record<string, string> = {
     queued: trans.__('Queued'),
@@ -11,12 +11,24 @@ export function stateText(trans: TranslationBundle, state: string): string {
     waiting: trans.__('Waiting for its source'),
     verifying: trans.__('Verifying'),
     ready: trans.__('Ready'),
-    present: trans.__('Ready'),
-    absent: trans.__('Gone'),
-    empty: trans.__('No data in it'),
     failed: trans.__('Failed'),
     cancelled: trans.__('Cancelled'),
     expired: trans.__('Expired')
+  };
+  return words[state] ?? state;
+}
+
+/** A state of a file: languages with genders have other words for it than for an order. */
+export function fileStateText(trans: TranslationBundle, state: string): string {
+  const words: Record<string, string> = {
+    queued: trans._p('file', 'Queued'),
+    fetching: trans._p('file', 'Fetching'),
+    waiting: trans._p('file', 'Waiting for its source'),
+    ready: trans._p('file', 'Ready'),
+    present: trans._p('file', 'Ready'),
+    absent: trans._p('file', 'Gone'),
+    empty: trans._p('file', 'No data in it'),
+    failed: trans._p('file', 'Failed')
   };
   return words[state] ?? state;
 }

@@ -1,6 +1,6 @@
 import { IApi } from '../api';
 import { IPelagos } from '../tokens';
-import { ICitation, IOrderFile, IUsable } from '../types';
+import { ICitation, IOrder, IOrderFile, IUsable } from '../types';
 import { Material } from './code';
 import { within } from './notebook';
 
@@ -65,24 +65,27 @@ export async function gather(
   const { api } = shared;
   switch (what.kind) {
     case 'order': {
-      const [order, citations, found] = await Promise.all([
+      const [order, citations, found, joinable] = await Promise.all([
         within(api.showOrder(what.order.id), CITATION_WAIT, what.order),
         citationsOf(api, what.order.id),
-        paths ? filesOf(api, what.order.id) : { files: [], more: false }
+        paths ? filesOf(api, what.order.id) : { files: [], more: false },
+        paths ? false : within(isJoinable(api, what.order), CITATION_WAIT, false)
       ]);
-      return { kind: 'order', order, citations, ...found };
+      return { kind: 'order', order, citations, joinable, ...found };
     }
     case 'file': {
       const { path, type, collection, item, order } = what;
-      const cited = order
-        ? await citationsOf(api, order)
-        : collection && item
+      // those of the order are of all its data sets: only where the file's own can't be had
+      const others = order ? citationsOf(api, order) : [];
+      const own =
+        collection && item
           ? await within(
               api.granule('', collection, item).then(found => found.citation),
               CITATION_WAIT,
               []
             )
           : [];
+      const cited = own.length ? own : await others;
       return { kind: 'file', path, type, citations: cited };
     }
     case 'granule': {
@@ -105,6 +108,16 @@ export async function gather(
 
 function citationsOf(api: IApi, order: string): Promise<ICitation[]> {
   return within(api.citations(order), CITATION_WAIT, []);
+}
+
+/** Whether there are several files of one data set: of a long list the two ends tell. */
+async function isJoinable(api: IApi, { id, files: { total } }: IOrder): Promise<boolean> {
+  if (total < 2) {
+    return false;
+  }
+  const page = await api.orderFiles(id);
+  const end = page.next === null ? [] : (await api.orderFiles(id, total - 1)).files;
+  return new Set([...page.files, ...end].map(file => file.collection)).size === 1;
 }
 
 async function filesOf(

@@ -212,6 +212,70 @@ describe('orders', () => {
     model.dispose();
   });
 
+  it('are asked for when somebody opens the list, if that was a while ago', async () => {
+    const { api, changes } = fakePelagos();
+    let now = 1000;
+    const model = new OrdersModel(api as any, changes, () => now);
+    model.look();
+    expect(api.orders).not.toHaveBeenCalled();
+    await model.load();
+    now += 2000;
+    model.look();
+    expect(api.orders).toHaveBeenCalledTimes(1);
+    now += 10_000;
+    model.look();
+    expect(api.orders).toHaveBeenCalledTimes(2);
+    model.dispose();
+  });
+
+  it('tell no failure any more of what was carried out though the answer was lost', async () => {
+    const { api, model } = made();
+    await model.load();
+    api.cancelOrder.mockRejectedValueOnce(LOST);
+    await model.cancel('7');
+    // that it goes on says that it was not
+    api.orders.mockResolvedValueOnce(listed(order({ sequence: 2 })));
+    await model.load();
+    expect(model.state.failures).toEqual({ '7': LOST });
+    const ended = order({ sequence: 3, state: 'cancelled' });
+    api.orders.mockResolvedValueOnce(listed(ended));
+    await model.load();
+    expect(model.state.failures).toEqual({});
+    api.deleteOrder.mockRejectedValueOnce(LOST);
+    await model.forget('7');
+    api.orders.mockResolvedValueOnce(listed());
+    await model.load();
+    expect(model.state).toMatchObject({ orders: [], failures: {} });
+    model.dispose();
+  });
+
+  it('that an event told of before the answer was lost did not fail', async () => {
+    const { api, model, tell } = made();
+    await model.load();
+    const slow = later<never>();
+    api.cancelOrder.mockReturnValueOnce(slow.promise);
+    const cancelling = model.cancel('7');
+    api.showOrder.mockResolvedValue(order({ sequence: 2, state: 'cancelled' }));
+    tell('order', '7', 2);
+    await waitFor(() => expect(model.find('7')?.state).toBe('cancelled'));
+    slow.reject(LOST);
+    await cancelling;
+    expect(model.state.failures).toEqual({});
+    model.dispose();
+  });
+
+  it('that were refused something stay refused', async () => {
+    const { api, model } = made();
+    await model.load();
+    const refused = new ApiError(409, 'It is over.', '');
+    api.cancelOrder.mockRejectedValueOnce(refused);
+    await model.cancel('7');
+    api.orders.mockResolvedValueOnce(listed(order({ ...READY, sequence: 2 })));
+    await model.load();
+    expect(model.state.failures).toEqual({ '7': refused });
+    model.dispose();
+  });
+
   it('that were forgotten already are gone', async () => {
     const { api, model } = made();
     await model.load();
@@ -247,6 +311,18 @@ describe('polling of orders', () => {
     model.put(order({ id: '8', sequence: 1 }));
     await jest.advanceTimersByTimeAsync(31_000);
     expect(api.orders).toHaveBeenCalledTimes(3);
+    model.dispose();
+  });
+
+  it('goes on once after an answer was lost', async () => {
+    const { api, changes } = fakePelagos();
+    const model = new OrdersModel(api as any, changes);
+    api.orders.mockResolvedValue(listed(order(READY)));
+    await model.start();
+    api.deleteOrder.mockRejectedValueOnce(LOST);
+    await model.forget('7');
+    await jest.advanceTimersByTimeAsync(120_000);
+    expect(api.orders).toHaveBeenCalledTimes(2);
     model.dispose();
   });
 

@@ -24,6 +24,7 @@ import {
   fakeApi,
   fakePelagos,
   fakeStore,
+  later,
   listed
 } from './fake';
 
@@ -93,6 +94,21 @@ describe('the basket', () => {
     expect(meter.className).toContain('jp-mod-full');
     await userEvent.click(screen.getByRole('radio', { name: 'Workspace' }));
     expect(api.changeBasket).toHaveBeenCalledWith({ kind: 'set', to: 'workspace' });
+  });
+
+  it('says so when the answer takes long', async () => {
+    const api = fakeApi();
+    const slow = later<typeof ESTIMATE>();
+    api.estimate.mockReturnValueOnce(slow.promise);
+    await basket(api);
+    const why = await screen.findByText(
+      'Checking whether it fits … The data pool is slow to answer.'
+    );
+    const told = screen.getAllByRole('status').map(one => one.textContent);
+    expect(told).toContain('The data pool is slow to answer.');
+    act(() => slow.resolve(ESTIMATE));
+    await screen.findByText('It fits.');
+    expect(why.textContent).toBe('');
   });
 
   it('leaves out what can’t be ordered', async () => {
@@ -249,6 +265,17 @@ describe('orders', () => {
     await screen.findByText('No orders yet.');
   });
 
+  it('say what becomes of their files before they are forgotten', async () => {
+    const folder = { ...READY, id: 'local-1', to: 'pelagos-orders', title: 'Bay' };
+    await orders([order(READY), order(folder)]);
+    await userEvent.click(await screen.findByRole('button', { name: 'Forget: Order 7' }));
+    screen.getByText(
+      'Take Order 7 off this list? Its files stay while the data pool has room.'
+    );
+    await userEvent.click(button('Forget: Bay'));
+    screen.getByText('Take Bay off this list? Its files stay.');
+  });
+
   it('say what went wrong and what to do', async () => {
     const { api } = await orders([
       order({
@@ -278,6 +305,24 @@ describe('orders', () => {
     });
     await userEvent.click(button('Open folder: Bay'));
     expect(executed).toHaveBeenCalledWith(CommandIDs.reveal, { path: ready.contents });
+  });
+
+  it('were not made in the future', async () => {
+    await orders([order({ created: new Date(Date.now() + 6500).toISOString() })]);
+    const card = await screen.findByRole('article', { name: 'Order 7' });
+    expect(card.querySelector('time')?.textContent).toBe('now');
+  });
+
+  it('expire only in the dataspace, where the data pool keeps the files', async () => {
+    const expires = new Date(Date.now() + 7.5 * 86_400_000).toISOString();
+    await orders([
+      order({ ...READY, expires }),
+      order({ ...READY, expires, id: '8', number: 8, to: 'workspace' })
+    ]);
+    const card = await screen.findByRole('article', { name: 'Order 7' });
+    expect(card.textContent).toContain('expires in 7 days');
+    const other = screen.getByRole('article', { name: 'Order 8' });
+    expect(other.textContent).not.toContain('expires');
   });
 
   it('show their files when they are unfolded', async () => {
@@ -318,6 +363,8 @@ describe('orders', () => {
     });
     await userEvent.click(button('Copy the path of a.nc'));
     expect(executed).toHaveBeenCalledWith(CommandIDs.copyPath, { path: '/d/a.nc' });
+    const shown = screen.getByText('a.nc').closest('li');
+    expect(shown?.querySelector('.jp-Pelagos-state')?.textContent).toBe('Ready');
     expect(screen.getByText('Gone (404).')).toBeTruthy();
     expect(screen.queryByRole('button', { name: /b.nc/ })).toBeNull();
   });
@@ -367,5 +414,21 @@ describe('citations', () => {
         { ...one, text: '', licence: '' }
       ])
     ).toBe('Cite T.\nCC-BY-4.0\n\nT');
+    const terms = { ...one, licence: 'other', licence_text: 'Name\nus.' };
+    expect(citationText([terms, { ...one, licence: 'Various' }])).toBe(
+      'Cite T.\nName us.\n\nCite T.'
+    );
+  });
+
+  it('have the terms of a licence without a name', async () => {
+    const one = { title: 'T', text: 'Cite T.', doi: '', url: '' };
+    const shown = showCitations(nullTranslator.load('x'), 'Order 7', [
+      { ...one, licence: 'other', licence_text: 'Name us.' },
+      { ...one, licence: 'proprietary', licence_text: '' }
+    ]);
+    await screen.findByText('Licence: Name us.');
+    expect(screen.queryByText(/other|proprietary/)).toBeNull();
+    await userEvent.click(screen.getByRole('button', { name: 'Close', hidden: true }));
+    await shown;
   });
 });

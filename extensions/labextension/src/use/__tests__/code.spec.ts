@@ -82,7 +82,14 @@ const ofOrder = (
   found: Partial<IOrder>,
   files: IOrderFile[] = [],
   more = false
-): Material => ({ kind: 'order', order: order(found), files, more, citations: [] });
+): Extract<Material, { kind: 'order' }> => ({
+  kind: 'order',
+  order: order(found),
+  files,
+  more,
+  joinable: false,
+  citations: []
+});
 
 describe('strings', () => {
   it.each(NASTY)('are the same again as JSON reads them: %j', text => {
@@ -180,11 +187,12 @@ describe('Python', () => {
     );
   });
 
-  it('tells how several files are joined', () => {
+  it('tells how several files are joined, where they can be', () => {
     const files = { total: 3, ready: 3, failed: 0, waiting: 0, cached: 0 };
-    expect(cell('python', ofOrder({ files }))).toContain(
+    expect(cell('python', { ...ofOrder({ files }), joinable: true })).toContain(
       '\n# data = pelagos.open(order, combine=True)\ndata'
     );
+    expect(cell('python', ofOrder({ files }))).not.toContain('combine');
   });
 
   it('opens files by what they are', () => {
@@ -238,6 +246,24 @@ describe('Python', () => {
     expect(cell('python', granule)).toContain(
       `data = pelagos.open(items, private_hosts=["${host}"])`
     );
+  });
+
+  it('says what a licence without a name says, if it says something', () => {
+    const open = (licence: string, licence_text: string) =>
+      cell('python', {
+        kind: 'file',
+        path: '/a.nc',
+        type: '',
+        citations: [{ ...CITATION, licence, licence_text }]
+      });
+    expect(open('CC0-1.0', 'Free.')).toContain('# Licence: CC0-1.0\n');
+    expect(open('other', 'Name us.\nTell us.')).toContain(
+      '# Licence: Name us. Tell us.\n'
+    );
+    expect(open('Proprietary', '')).not.toContain('Licence');
+    const long = open('various', 'terms '.repeat(100));
+    expect(long).toContain(' terms …\n');
+    expect(long.length).toBeLessThan(500);
   });
 
   it('names some data sets of many', () => {

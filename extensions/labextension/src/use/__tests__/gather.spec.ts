@@ -89,12 +89,25 @@ describe('what code is made of', () => {
     const away = async () => {
       throw new ApiError(503, 'away', '');
     };
-    const found = await gather(shared({ citations: away }), file, false);
+    const found = await gather(shared({ citations: away, granule: away }), file, false);
     expect(found).toMatchObject({ kind: 'file', citations: [] });
   });
 
+  it('cites the data set of a file, and all of its order only if that can not be had', async () => {
+    const ofOrder = [CITATION, { ...CITATION, title: 'U' }];
+    const granule = jest.fn(async (): Promise<any> => ({ citation: [CITATION] }));
+    const api: any = { citations: async () => ofOrder, granule };
+    expect(await gather(shared(api), file, false)).toMatchObject({
+      citations: [CITATION]
+    });
+    granule.mockResolvedValueOnce({ citation: [] });
+    expect(await gather(shared(api), file, false)).toMatchObject({ citations: ofOrder });
+    granule.mockRejectedValueOnce(new ApiError(404, 'gone', ''));
+    expect(await gather(shared(api), file, false)).toMatchObject({ citations: ofOrder });
+  });
+
   it('has the files of an order only where they are needed', async () => {
-    const order = { id: '7' } as IOrder;
+    const order = { id: '7', files: { total: 1 } } as IOrder;
     const files = [{ local: '/a' }, { local: null }];
     const api: any = {
       showOrder: async () => order,
@@ -106,6 +119,34 @@ describe('what code is made of', () => {
     expect(api.orderFiles).not.toHaveBeenCalled();
     const inR = await gather(shared(api), { kind: 'order', order }, true);
     expect(inR).toMatchObject({ files: [{ local: '/a' }], more: true });
+  });
+});
+
+describe('an order', () => {
+  const order = { id: '7', files: { total: 3 } } as IOrder;
+  const found = async (orderFiles: any): Promise<any> => {
+    const api: any = {
+      showOrder: async () => order,
+      citations: async () => [],
+      orderFiles
+    };
+    return gather(shared(api), { kind: 'order', order }, false);
+  };
+  const page = (next: number | null, ...sets: string[]) => ({
+    files: sets.map(collection => ({ collection })),
+    next
+  });
+
+  it('can be joined only if its files are of one data set', async () => {
+    expect((await found(async () => page(null, 'c', 'c'))).joinable).toBe(true);
+    expect((await found(async () => page(null, 'c', 'd'))).joinable).toBe(false);
+    const long = async (_: string, offset = 0) =>
+      offset ? page(null, 'd') : page(2, 'c', 'c');
+    expect((await found(long)).joinable).toBe(false);
+    const away = async () => {
+      throw new ApiError(503, 'away', '');
+    };
+    expect((await found(away)).joinable).toBe(false);
   });
 });
 

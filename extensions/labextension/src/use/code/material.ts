@@ -1,6 +1,7 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import { ICitation, ICriteria, IOrder, IOrderFile } from '../../types';
+import { licenceBegun } from './licence';
 import { comment } from './text';
 
 /** What a cell is made of, all looked up. */
@@ -11,6 +12,8 @@ export type Material =
       /** Those that are here; `more`: there are others. */
       files: IOrderFile[];
       more: boolean;
+      /** Whether its files may go together into one. */
+      joinable: boolean;
       citations: ICitation[];
     }
   | { kind: 'file'; path: string; type: string; citations: ICitation[] }
@@ -63,7 +66,7 @@ export function citationLines(
   const lines = citations.slice(0, CITED).flatMap(one => {
     const doi =
       one.doi && !one.text.includes(one.doi) ? ` https://doi.org/${one.doi}` : '';
-    const licence = one.licence || one.licence_text;
+    const licence = licenceBegun(one);
     return [
       ...comment(trans.__('Cite: %1', `${one.text || one.title}${doi}`)),
       ...(licence ? comment(trans.__('Licence: %1', licence)) : [])

@@ -47,7 +47,7 @@ function title(order: IOrder, trans: TranslationBundle): string[] {
 }
 
 function ofOrder(
-  { order, files, more }: Extract<Material, { kind: 'order' }>,
+  { order, joinable }: Extract<Material, { kind: 'order' }>,
   trans: TranslationBundle
 ): string[] {
   // a number counts in the data pool, or in the folder where a notebook runs
@@ -63,8 +63,7 @@ function ofOrder(
     `order = pelagos.get(${which})${last ?? '.wait()'}`,
     'data = pelagos.open(order)'
   ];
-  const total = Math.max(order.files.total, files.length);
-  if (total > 1 || more) {
+  if (joinable) {
     lines.push(
       ...comment(
         trans.__('Several files, each opened when it is asked for. All joined:')
