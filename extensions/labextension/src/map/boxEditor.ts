@@ -38,9 +38,17 @@ export class BoxEditor extends PointerInteraction {
   drawing = false;
   enabled = false;
 
+  override handleEvent(event: MapBrowserEvent): boolean {
+    // two fingers zoom: what the first one began is given up
+    if (this.isBusy && (event.activePointers?.length ?? 0) > 1) {
+      this.cancel();
+    }
+    return super.handleEvent(event);
+  }
+
   override handleDownEvent(event: Event): boolean {
     const pointer = event.originalEvent;
-    if (!this.enabled || pointer.button !== 0) {
+    if (!this.enabled || pointer.button !== 0 || this.targetPointers.length > 1) {
       return false;
     }
     const [x, y] = event.coordinate;
@@ -65,7 +73,9 @@ export class BoxEditor extends PointerInteraction {
       Math.abs(x - this.from.pixel[0]),
       Math.abs(y - this.from.pixel[1])
     );
-    const found = this.start && this.current;
+    // the browser took the finger for something else, such as a gesture of the system
+    const lost = event.originalEvent.type === 'pointercancel';
+    const found = !lost && this.start && this.current;
     this.start = this.current = null;
     if (found && far >= LEAST) {
       this.calls.done(found);
