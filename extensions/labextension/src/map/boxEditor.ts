@@ -40,7 +40,8 @@ export class BoxEditor extends PointerInteraction {
 
   override handleEvent(event: MapBrowserEvent): boolean {
     // two fingers zoom: what the first one began is given up
-    if (this.isBusy && (event.activePointers?.length ?? 0) > 1) {
+    const pinches = (event.activePointers?.length ?? 0) > 1;
+    if (this.isBusy && (pinches || this.scrolls(event as Event))) {
       this.cancel();
     }
     return super.handleEvent(event);
@@ -111,6 +112,21 @@ export class BoxEditor extends PointerInteraction {
     this.start = this.current = null;
     this.handlingDownUpSequence = false;
     this.calls.preview(this.box);
+  }
+
+  /**
+   * Whether a finger that was put into the box scrolls the page: it does if it sets out up or
+   * down, else nobody gets past a map that its box fills. Sideways it moves the box, then anywhere.
+   */
+  private scrolls({ type, pixel, originalEvent }: Event): boolean {
+    const [x, y] = this.from.pixel;
+    return (
+      type === 'pointerdrag' &&
+      originalEvent.pointerType === 'touch' &&
+      this.start?.grip === 'move' &&
+      this.current === null &&
+      Math.abs(pixel[1] - y) > Math.abs(pixel[0] - x)
+    );
   }
 
   private grip(event: Event): Grip | null {

@@ -175,7 +175,7 @@ export class MapEngine {
       controls: [],
       interactions: [
         new DoubleClickZoom(),
-        new DragPan({ condition: event => !altKeyOnly(event) }),
+        new DragPan({ condition: event => !altKeyOnly(event) && this.mayPan(event) }),
         new PinchZoom(),
         new KeyboardPan(),
         new KeyboardZoom(),
@@ -282,6 +282,16 @@ export class MapEngine {
     event.preventDefault();
     event.stopPropagation();
   };
+
+  /** One finger belongs to the page where the map's style lets it scroll; two move the map. */
+  private mayPan(event: MapBrowserEvent): boolean {
+    const { pointerType } = event.originalEvent as PointerEvent;
+    return (
+      pointerType !== 'touch' ||
+      event.activePointers?.length === 2 ||
+      getComputedStyle(this.target).touchAction === 'none'
+    );
+  }
 
   private keyAt(event: MapBrowserEvent): string | null {
     const resolution = this.map.getView().getResolution() ?? 1;

@@ -183,6 +183,26 @@ describe('fingers on the map', () => {
     expect(preview).toHaveBeenLastCalledWith([0, 0, 40, 40]);
   });
 
+  it('scroll the page up and down on the box, and move it sideways', () => {
+    const { editor, done } = make([0, 0, 40, 40]);
+    touch(editor, ['down', 20, 20, 1], ['drag', 22, 35, 1], ['up', 22, 35, 0]);
+    expect(done).not.toHaveBeenCalled();
+    touch(
+      editor,
+      ['down', 20, 20, 1],
+      ['drag', 35, 22, 1],
+      ['drag', 30, 40, 1],
+      ['up', 30, 40, 0]
+    );
+    expect(done).toHaveBeenLastCalledWith([10, 20, 50, 60]);
+  });
+
+  it('resize it in any direction', () => {
+    const { editor, done } = make([0, 0, 40, 40]);
+    touch(editor, ['down', 20, 40, 1], ['drag', 20, 60, 1], ['up', 20, 60, 0]);
+    expect(done).toHaveBeenLastCalledWith([0, 0, 40, 60]);
+  });
+
   it('that the browser takes away change nothing', () => {
     const { editor, done, preview } = make([0, 0, 40, 40]);
     touch(editor, ['down', 20, 20, 1], ['drag', 50, 20, 1]);
