@@ -33,6 +33,14 @@ export function number(value: number): string {
   return numbers({}).format(value);
 }
 
+/** `10.50`: with as many decimals as asked for. */
+export function fixed(value: number, digits: number): string {
+  return numbers({
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits
+  }).format(value);
+}
+
 /** `42 %`; `share` from 0 to 1. Only what is whole is 100 %. */
 export function percent(share: number): string {
   const shown = share < 1 ? Math.min(share, 0.99) : 1;

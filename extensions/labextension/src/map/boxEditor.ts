@@ -38,9 +38,18 @@ export class BoxEditor extends PointerInteraction {
   drawing = false;
   enabled = false;
 
+  override handleEvent(event: MapBrowserEvent): boolean {
+    // two fingers zoom: what the first one began is given up
+    const pinches = (event.activePointers?.length ?? 0) > 1;
+    if (this.isBusy && (pinches || this.scrolls(event as Event))) {
+      this.cancel();
+    }
+    return super.handleEvent(event);
+  }
+
   override handleDownEvent(event: Event): boolean {
     const pointer = event.originalEvent;
-    if (!this.enabled || pointer.button !== 0) {
+    if (!this.enabled || pointer.button !== 0 || this.targetPointers.length > 1) {
       return false;
     }
     const [x, y] = event.coordinate;
@@ -65,7 +74,9 @@ export class BoxEditor extends PointerInteraction {
       Math.abs(x - this.from.pixel[0]),
       Math.abs(y - this.from.pixel[1])
     );
-    const found = this.start && this.current;
+    // the browser took the finger for something else, such as a gesture of the system
+    const lost = event.originalEvent.type === 'pointercancel';
+    const found = !lost && this.start && this.current;
     this.start = this.current = null;
     if (found && far >= LEAST) {
       this.calls.done(found);
@@ -101,6 +112,21 @@ export class BoxEditor extends PointerInteraction {
     this.start = this.current = null;
     this.handlingDownUpSequence = false;
     this.calls.preview(this.box);
+  }
+
+  /**
+   * Whether a finger that was put into the box scrolls the page: it does if it sets out up or
+   * down, else nobody gets past a map that its box fills. Sideways it moves the box, then anywhere.
+   */
+  private scrolls({ type, pixel, originalEvent }: Event): boolean {
+    const [x, y] = this.from.pixel;
+    return (
+      type === 'pointerdrag' &&
+      originalEvent.pointerType === 'touch' &&
+      this.start?.grip === 'move' &&
+      this.current === null &&
+      Math.abs(pixel[1] - y) > Math.abs(pixel[0] - x)
+    );
   }
 
   private grip(event: Event): Grip | null {

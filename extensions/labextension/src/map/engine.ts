@@ -44,6 +44,8 @@ const WORLD: Box = [-180, -72, 180, 84];
 const SLOW = 200;
 /** Pixels from a footprint that are still on it. */
 const TOUCH = 5;
+/** Pixels that they take at the right, and half a handle. */
+const ZOOM_BUTTONS = 44;
 
 /** The map without React: OpenLayers, which `SeaMap` loads when it is first shown. */
 export class MapEngine {
@@ -121,8 +123,10 @@ export class MapEngine {
     this.fitted = box;
     const still = window.matchMedia?.('(prefers-reduced-motion: reduce)').matches;
     const room = Math.min(24, size[0] / 10, size[1] / 10);
+    // the zoom buttons must not lie on a corner of the box
+    const right = Math.min(ZOOM_BUTTONS, size[0] / 5);
     this.map.getView().fit(unwrapped(box), {
-      padding: box[2] - box[0] >= 360 ? [0, 0, 0, 0] : [room, room, room, room],
+      padding: box[2] - box[0] >= 360 ? [0, 0, 0, 0] : [room, right, room, room],
       minResolution: 0.01,
       duration: slowly && !still ? SLOW : 0
     });
@@ -171,7 +175,7 @@ export class MapEngine {
       controls: [],
       interactions: [
         new DoubleClickZoom(),
-        new DragPan({ condition: event => !altKeyOnly(event) }),
+        new DragPan({ condition: event => !altKeyOnly(event) && this.mayPan(event) }),
         new PinchZoom(),
         new KeyboardPan(),
         new KeyboardZoom(),
@@ -278,6 +282,16 @@ export class MapEngine {
     event.preventDefault();
     event.stopPropagation();
   };
+
+  /** One finger belongs to the page where the map's style lets it scroll; two move the map. */
+  private mayPan(event: MapBrowserEvent): boolean {
+    const { pointerType } = event.originalEvent as PointerEvent;
+    return (
+      pointerType !== 'touch' ||
+      event.activePointers?.length === 2 ||
+      getComputedStyle(this.target).touchAction === 'none'
+    );
+  }
 
   private keyAt(event: MapBrowserEvent): string | null {
     const resolution = this.map.getView().getResolution() ?? 1;

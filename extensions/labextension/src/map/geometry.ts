@@ -1,3 +1,4 @@
+import { fixed } from '../common/format';
 import { Box } from '../types';
 
 /** As OpenLayers counts it: west <= east, longitudes beyond 180 where it crosses. */
@@ -103,10 +104,11 @@ export function dragged(extent: Extent, grip: Grip, dx: number, dy: number): Ext
 /** `10° W`; a place with as many decimals as asked for. */
 export function degrees(value: number, kind: 'lon' | 'lat', digits = 0): string {
   const inside = kind === 'lon' ? wrapped(value) : value;
-  const size = Math.abs(inside).toFixed(digits);
-  const zero = Number(size) === 0 || (kind === 'lon' && Math.abs(inside) === 180);
+  const size = Math.abs(inside);
+  const zero = Number(size.toFixed(digits)) === 0 || (kind === 'lon' && size === 180);
   const side = kind === 'lon' ? (inside < 0 ? 'W' : 'E') : inside < 0 ? 'S' : 'N';
-  return zero ? `${size}°` : `${size}° ${side}`;
+  const text = fixed(size, digits);
+  return zero ? `${text}°` : `${text}° ${side}`;
 }
 
 /** `30° N – 49° N, 75° W – 40° W`, a point `40.5° N, 12° W`: two decimals at most. */
@@ -117,7 +119,9 @@ export function placeText([west, south, east, north]: Box): string {
   };
   const between = (low: number, high: number, kind: 'lon' | 'lat') =>
     low === high ? text(low, kind) : `${text(low, kind)} – ${text(high, kind)}`;
-  return `${between(south, north, 'lat')}, ${between(west, east, 'lon')}`;
+  const lats = between(south, north, 'lat');
+  // round the world: from 180° to 180° would say nothing
+  return east - west >= 360 ? lats : `${lats}, ${between(west, east, 'lon')}`;
 }
 
 /** The same area without overlap, cut at the antimeridian. */

@@ -101,16 +101,6 @@ export function SeaMap(props: ISeaMapProps): JSX.Element {
   }
   return (
     <div className="jp-Pelagos-map" data-drawing={drawing || undefined}>
-      <div
-        ref={target}
-        className="jp-Pelagos-mapView"
-        role="application"
-        aria-label={label}
-        aria-roledescription={trans.__('map')}
-        aria-describedby={hint}
-        aria-busy={!engine}
-        tabIndex={0}
-      />
       <span id={hint} hidden>
         {onBox
           ? trans.__(
@@ -152,13 +142,26 @@ export function SeaMap(props: ISeaMapProps): JSX.Element {
           </button>
         </div>
       )}
-      <Zoom engine={engine} trans={trans} />
-      <span className="jp-Pelagos-mapPlace" aria-hidden="true">
-        {place}
-      </span>
-      {props.tileUrl && props.tileAttribution && (
-        <span className="jp-Pelagos-mapSource">{props.tileAttribution}</span>
-      )}
+      {/* what lies over the view goes with it, however high the tools are */}
+      <div className="jp-Pelagos-mapBody">
+        <div
+          ref={target}
+          className="jp-Pelagos-mapView"
+          role="application"
+          aria-label={label}
+          aria-roledescription={trans.__('map')}
+          aria-describedby={hint}
+          aria-busy={!engine}
+          tabIndex={0}
+        />
+        <Zoom engine={engine} trans={trans} />
+        <span className="jp-Pelagos-mapPlace" aria-hidden="true">
+          {place}
+        </span>
+        {props.tileUrl && props.tileAttribution && (
+          <span className="jp-Pelagos-mapSource">{props.tileAttribution}</span>
+        )}
+      </div>
     </div>
   );
 }

@@ -121,3 +121,94 @@ describe('a drag on the map', () => {
     expect(over(20, 20)).toBe('crosshair');
   });
 });
+
+describe('fingers on the map', () => {
+  const finger = (
+    kind: string,
+    x: number,
+    y: number,
+    count: number,
+    more: object = {}
+  ) => ({
+    ...at(x, y, { pointerType: 'touch', preventDefault: jest.fn(), ...more }),
+    type: `pointer${kind}`,
+    dragging: kind === 'drag',
+    activePointers: Array(count).fill({})
+  });
+
+  function touch(editor: BoxEditor, ...events: [string, number, number, number][]) {
+    return events.map(event => editor.handleEvent(finger(...event) as any));
+  }
+
+  it('draw by one, and zoom by two without an end to drawing', () => {
+    const { editor, done, preview } = make([0, 0, 40, 40]);
+    editor.drawing = true;
+    // what it takes no other interaction gets
+    expect(touch(editor, ['down', 60, 10, 1], ['drag', 70, 20, 1])).toEqual([
+      false,
+      true
+    ]);
+    expect(preview).toHaveBeenLastCalledWith([60, 10, 70, 20]);
+    touch(editor, ['down', 100, 50, 2]);
+    expect(editor.isBusy).toBe(false);
+    expect(preview).toHaveBeenLastCalledWith([0, 0, 40, 40]);
+    preview.mockClear();
+    touch(
+      editor,
+      ['drag', 110, 60, 2],
+      ['up', 110, 60, 1],
+      ['down', 110, 60, 2],
+      ['up', 110, 60, 1],
+      ['drag', 90, 60, 1],
+      ['up', 90, 60, 0]
+    );
+    expect(preview).not.toHaveBeenCalled();
+    expect(done).not.toHaveBeenCalled();
+    expect(editor.drawing).toBe(true);
+    touch(editor, ['down', 60, 10, 1], ['drag', 80, 30, 1], ['up', 80, 30, 0]);
+    expect(done).toHaveBeenLastCalledWith([60, 10, 80, 30]);
+  });
+
+  it('leave the box where it is if two are put into it', () => {
+    const { editor, done, preview } = make([0, 0, 40, 40]);
+    touch(
+      editor,
+      ['down', 20, 20, 1],
+      ['down', 30, 20, 2],
+      ['drag', 50, 20, 2],
+      ['up', 50, 20, 1],
+      ['up', 20, 20, 0]
+    );
+    expect(done).not.toHaveBeenCalled();
+    expect(preview).toHaveBeenLastCalledWith([0, 0, 40, 40]);
+  });
+
+  it('scroll the page up and down on the box, and move it sideways', () => {
+    const { editor, done } = make([0, 0, 40, 40]);
+    touch(editor, ['down', 20, 20, 1], ['drag', 22, 35, 1], ['up', 22, 35, 0]);
+    expect(done).not.toHaveBeenCalled();
+    touch(
+      editor,
+      ['down', 20, 20, 1],
+      ['drag', 35, 22, 1],
+      ['drag', 30, 40, 1],
+      ['up', 30, 40, 0]
+    );
+    expect(done).toHaveBeenLastCalledWith([10, 20, 50, 60]);
+  });
+
+  it('resize it in any direction', () => {
+    const { editor, done } = make([0, 0, 40, 40]);
+    touch(editor, ['down', 20, 40, 1], ['drag', 20, 60, 1], ['up', 20, 60, 0]);
+    expect(done).toHaveBeenLastCalledWith([0, 0, 40, 60]);
+  });
+
+  it('that the browser takes away change nothing', () => {
+    const { editor, done, preview } = make([0, 0, 40, 40]);
+    touch(editor, ['down', 20, 20, 1], ['drag', 50, 20, 1]);
+    const lost = finger('up', 50, 20, 0, { type: 'pointercancel' });
+    editor.handleEvent(lost as any);
+    expect(done).not.toHaveBeenCalled();
+    expect(preview).toHaveBeenLastCalledWith([0, 0, 40, 40]);
+  });
+});

@@ -28,6 +28,17 @@ describe('longitudes', () => {
     expect(placeText([-12, 40.5, -12, 40.5])).toBe('40.5° N, 12° W');
   });
 
+  it('are not said of what goes round the world', () => {
+    expect(placeText([-180, -78, 180, 90])).toBe('78° S – 90° N');
+  });
+
+  it('have the decimals of the language of the page', () => {
+    document.documentElement.lang = 'fr';
+    expect(placeText([-12, -10.5, -12, -10.5])).toBe('10,5° S, 12° W');
+    expect(degrees(0, 'lat', 1)).toBe('0,0°');
+    document.documentElement.lang = '';
+  });
+
   it('have as many decimals as a pixel deserves', () => {
     expect([1.4, 0.6, 0.05, 0.00001].map(digitsFor)).toEqual([0, 1, 2, 4]);
   });
