@@ -15,6 +15,16 @@ export function axisTitle(axis: IPreviewAxis): string {
   return units && units !== '1' ? `${title} (${units})` : title;
 }
 
+/** As much of a title as so many letters hold; its unit stays. */
+export function fitted(title: string, most: number): string {
+  if (title.length <= most) {
+    return title;
+  }
+  const unit = / \([^()]*\)$/.exec(title)?.[0] ?? '';
+  const room = Math.max(1, most - unit.length - 1);
+  return `${title.slice(0, room).replace(/[\s,;:]+$/u, '')}…${unit}`;
+}
+
 /** What a value of an axis is for a person; of a series, `x` is a time. */
 function textOf(preview: IPreview, axis: IPreviewAxis, value: number | null): string {
   if (value === null || !Number.isFinite(value)) {

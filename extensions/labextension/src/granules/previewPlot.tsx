@@ -1,7 +1,7 @@
 import { useMemo } from 'react';
 
 import { IPreview } from '../types';
-import { axisTitle } from './previewData';
+import { axisTitle, fitted } from './previewData';
 import { cssColour, palette } from './previewPalette';
 import {
   extentOf,
@@ -15,6 +15,8 @@ import {
 
 const WIDTH = 360;
 const HEIGHT = 280;
+/** Pixels of a letter of a title, about. */
+const LETTER = 5.5;
 const MARGIN = { left: 52, right: 14, top: 10, bottom: 40 };
 /** Single values are marked as long as they don't run into each other. */
 const DOTS = 150;
@@ -74,13 +76,13 @@ function Frame({ label, height, right = MARGIN.right, x, y, children }: IFramePr
           </text>
         ))}
         <text x={(MARGIN.left + WIDTH - right) / 2} y={height - 8} textAnchor="middle">
-          {x.title}
+          {fitted(x.title, (WIDTH - right - MARGIN.left) / LETTER)}
         </text>
         <text
           transform={`translate(11 ${(MARGIN.top + bottom) / 2}) rotate(-90)`}
           textAnchor="middle"
         >
-          {y.title}
+          {fitted(y.title, (MARGIN.top + bottom) / LETTER)}
         </text>
       </g>
       <rect

@@ -1,7 +1,7 @@
 import { nullTranslator } from '@jupyterlab/translation';
 
 import { IPreview } from '../../types';
-import { inWords, isDrawable, MOST_ROWS, tableOf } from '../previewData';
+import { MOST_ROWS, fitted, inWords, isDrawable, tableOf } from '../previewData';
 import { palette } from '../previewPalette';
 import { paint, pathOf } from '../previewPlot';
 import {
@@ -138,5 +138,14 @@ describe('a preview', () => {
     expect(isDrawable(map)).toBe(true);
     expect(isDrawable({ ...map, z: axis('t', [null, null]) })).toBe(false);
     expect(isDrawable({ ...map, z: null })).toBe(false);
+  });
+});
+
+describe('a title', () => {
+  it('that is longer than its axis is cut before its unit', () => {
+    const title = 'Sea water pressure, equals 0 at sea-level (decibar)';
+    expect(fitted(title, 60)).toBe(title);
+    expect(fitted(title, 30)).toBe('Sea water pressure… (decibar)');
+    expect(fitted('No unit at all', 8)).toBe('No unit…');
   });
 });
